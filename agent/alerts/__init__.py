@@ -1,0 +1,1 @@
+"""Zones, rules and the life of alerts. Pure."""

@@ -1,0 +1,1 @@
+"""The command line: `vigia COMMAND`. One module a command, loaded only when it is called."""

@@ -1,0 +1,170 @@
+"""The radar half of `vigia decode`: spokes, plots, a picture, and the figures of each stream.
+
+Promises:
+- every well-formed spoke counts in its stream's `spokes` and `crc32_samples`, whatever its status says;
+- `rotations` are completed crossings of the radar's own zero (the bow), back and forth cancelling each other.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from agent.cli.decode import emit, parse_options
+from agent.cli.ppi import write_ppi
+from agent.cli.recordings import recorded
+from agent.drivers.radar import navico
+from agent.errors import InputError
+from agent.geo import wrap360
+from agent.packing import to_json
+from agent.perception.radar.extract import PlotExtractor
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
+
+    from agent.drivers.radar.video import Spoke
+    from agent.messages import Scan
+    from agent.transport.base import Chunk
+
+
+@dataclass(slots=True, kw_only=True)
+class _Tally:
+    """Figures of one stream."""
+
+    records: int = 0
+    spokes: int = 0
+    errors: int = 0
+    crossings: int = 0
+    crc: int = 0
+    last_deg: float | None = None
+    plots_per_scan: list[int] = field(default_factory=list)
+
+    def add(self, spoke: Spoke) -> None:
+        self.spokes += 1
+        self.crc = zlib.crc32(spoke.samples.data, self.crc)
+        if self.last_deg is not None and abs(spoke.angle_deg - self.last_deg) > 180.0:
+            self.crossings += 1 if spoke.angle_deg < self.last_deg else -1
+        self.last_deg = spoke.angle_deg
+
+    def as_json(self, stream: str, *, plots: bool) -> dict[str, Any]:
+        out: dict[str, Any] = {
+            "stream": stream,
+            "records": self.records,
+            "spokes": self.spokes,
+            "rotations": abs(self.crossings),
+            "errors": self.errors,
+            "crc32_samples": f"{self.crc:08x}",
+        }
+        if plots:
+            out["plots_per_scan"] = self.plots_per_scan
+        return out
+
+
+class _Chain:
+    """Decoder and extractors of one recording."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.decoder = navico.NavicoDecoder(args.source or args.kind, parse_options(args.option, navico.NavicoOptions))
+        self.tally: dict[str, _Tally] = {}
+        self.extractors: dict[str, PlotExtractor] = {}
+
+    def feed(self, chunk: Chunk) -> None:
+        counters = self.decoder.counters
+        errors, ignored = counters["errors"], counters["ignored"]
+        spokes = list(self.decoder.decode(chunk.data, chunk.at, chunk.stream))
+        if counters["ignored"] > ignored:
+            return
+        tally = self.tally.setdefault(chunk.stream, _Tally())
+        tally.records += 1
+        tally.errors += counters["errors"] - errors
+        for spoke in spokes:
+            tally.add(spoke)
+            if self.args.plots or self.args.ppi:
+                self._extract(spoke, tally)
+            elif not self.args.summary:
+                emit(spoke_json(spoke))
+
+    def _extract(self, spoke: Spoke, tally: _Tally) -> None:
+        extractor = self.extractors.get(spoke.source)
+        if extractor is None:
+            extractor = self.extractors[spoke.source] = PlotExtractor(spoke.source, self.decoder.options)
+        scan = extractor.feed(spoke)
+        if scan is not None:
+            tally.plots_per_scan.append(len(scan.plots))
+            if self.args.ppi:
+                self._draw(extractor, scan)
+            if self.args.plots and not self.args.summary:
+                for plot in scan.plots:
+                    emit({"type": "plot", "scan": len(tally.plots_per_scan), "stream": spoke.stream, **to_json(plot)})
+
+    def _draw(self, extractor: PlotExtractor, scan: Scan) -> None:
+        frame = extractor.frame
+        plots, large = (scan.plots, extractor.last.large) if self.args.plots else ((), ())
+        write_ppi(self.args.ppi, frame.levels, frame.range_m, plots, large)
+
+
+def run_radar(args: argparse.Namespace) -> int:
+    """Decode radar video and print."""
+    chain = _Chain(args)
+    for chunk in _datagrams(recorded(args.file, port=args.port, group=args.group)):
+        chain.feed(chunk)
+    video = [(s, t) for s, t in chain.tally.items() if t.spokes]
+    if not video:
+        raise InputError(f"{args.file}: holds no spokes of a {args.kind} radar; is it the right file and kind?")
+    if args.summary:
+        others = [(s, t) for s, t in chain.tally.items() if not t.spokes]
+        for stream, tally in (*video, *others):
+            emit(tally.as_json(stream, plots=args.plots and bool(tally.spokes)))
+    _warn(chain, args)
+    return 0
+
+
+def spoke_json(spoke: Spoke) -> dict[str, Any]:
+    """A spoke without its samples; `max` is the highest of them."""
+    heading = spoke.heading_deg
+    return {
+        "type": "spoke",
+        "at_s": spoke.at_s,
+        "source": spoke.source,
+        "stream": spoke.stream,
+        "scan_number": spoke.scan_number,
+        "status": spoke.status,
+        "angle_deg": spoke.angle_deg,
+        "heading_deg": heading,
+        "bearing_deg": None if heading is None else wrap360(spoke.angle_deg + heading),
+        "range_m": spoke.range_m,
+        "count": len(spoke.samples),
+        "max": int(spoke.samples.max(initial=0)),
+    }
+
+
+def _datagrams(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Captures are datagrams already; a raw file is cut where its frame headers say."""
+    rest = b""
+    last: Chunk | None = None
+    for chunk in chunks:
+        if chunk.stream:
+            yield chunk
+            continue
+        last = chunk
+        *whole, rest = navico.cut_frames(rest + chunk.data)
+        for data in whole:
+            yield type(chunk)(data=data, at=chunk.at)
+    if last is not None and rest:
+        yield type(last)(data=rest, at=last.at)
+
+
+def _warn(chain: _Chain, args: argparse.Namespace) -> None:
+    decoder = chain.decoder
+    if decoder.counters["errors"]:
+        print(f"{decoder.counters['errors']} errors, the last: {decoder.last_error}", file=sys.stderr)
+    if not (args.plots or args.ppi):
+        return
+    if decoder.counters["no_heading"]:
+        print("the spokes carry no heading: give --option heading_deg=DEGREES for true bearings", file=sys.stderr)
+    elif not any(e.counters["scans"] for e in chain.extractors.values()):
+        print("the recording is shorter than one turn of the antenna: no plots", file=sys.stderr)

@@ -1,0 +1,177 @@
+"""Example: vigia run -c /etc/vigia/vigia.toml.
+
+Signals: TERM and INT end it in order, HUP reloads the configuration, USR1 dumps all stacks to stderr.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import fcntl
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from agent.config.load import ConfigProblems
+from agent.errors import SensorUnavailable, VigiaError
+from agent.messages import SensorState
+from agent.runtime import configuration
+
+if TYPE_CHECKING:
+    import argparse
+
+    from agent.config.load import LoadedConfig
+    from agent.runtime.supervisor import Agent
+
+HELP = "The daemon: reads the sensors, tracks, alerts and publishes until it is told to stop."
+log = logging.getLogger("vigia")
+LAST_GOOD = "last-good.toml"
+SYSLOG_PRIORITY = {
+    logging.DEBUG: 7,
+    logging.INFO: 6,
+    logging.WARNING: 4,
+    logging.ERROR: 3,
+    logging.CRITICAL: 2,
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `vigia run`."""
+    parser.add_argument("-c", "--config", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--state", type=Path, metavar="DIR", help="instead of [storage] directory")
+    parser.add_argument("--log-format", choices=("text", "json"), default="text")
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    parser.add_argument("--until-finished", action="store_true", help="end when all recordings are over")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until stopped."""
+    setup_logging(args.log_format, args.log_level)
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    loaded, rejected = _load_or_last_good(args.config, args.state)
+    directory = args.state or Path(loaded.config.storage.directory)
+    lock = _lock(directory)
+    stop, reload = threading.Event(), threading.Event()
+    wake = threading.Event()
+    _on_signals(stop, reload, wake)
+    from agent.runtime.supervisor import Agent  # noqa: PLC0415 - a bad configuration is told before the costly imports
+
+    agent = Agent(loaded, directory)
+    try:
+        agent.start()
+        if rejected is None:
+            (directory / LAST_GOOD).write_text(loaded.text, encoding="utf-8")
+        else:
+            agent.report("config", SensorState.DEGRADED, f"config_rejected: the last good one runs; {rejected}")
+        while not stop.is_set():
+            agent.feed_watchdog()
+            wake.wait(min(agent.watchdog_wait_s(), 0.5 if args.until_finished else 5.0))
+            wake.clear()
+            if reload.is_set():
+                reload.clear()
+                _reload(agent, args.config)
+            if args.until_finished and agent.finished():
+                time.sleep(2.0)  # what the last bytes set off shall still reach the core
+                break
+    finally:
+        agent.stop()
+        lock.close()
+    return 0
+
+
+def _load_or_last_good(path: Path, state: Path | None) -> tuple[LoadedConfig, str | None]:
+    """The configuration, or the last good one with the reason why the new one was refused.
+
+    Raises:
+        ConfigProblems: the configuration is bad and there is no last good one.
+
+    """
+    try:
+        return configuration.load(path), None
+    except ConfigProblems as e:
+        directory = state or Path(os.environ.get("STATE_DIRECTORY", "/var/lib/vigia").split(":")[0])
+        last_good = directory / LAST_GOOD
+        if not last_good.exists():
+            raise
+        for problem in e.problems:
+            log.error("%s", problem)  # noqa: TRY400 - the sentence is the point, not the trace
+        log.error("%s is refused; running on the last good configuration %s", path, last_good)  # noqa: TRY400 - as above
+        return configuration.load(last_good), str(e.problems[0])
+
+
+def _reload(agent: Agent, path: Path) -> None:
+    try:
+        loaded = configuration.load(path)
+    except VigiaError as e:
+        log.error("reload refused, nothing changed: %s", e)  # noqa: TRY400 - the sentence is the point, not the trace
+        agent.report("config", SensorState.DEGRADED, f"config_rejected: {str(e).splitlines()[0]}")
+        return
+    agent.reload(loaded)
+    agent.report("config", SensorState.OK, "configuration reloaded")
+    (agent.directory / LAST_GOOD).write_text(loaded.text, encoding="utf-8")
+
+
+def _on_signals(stop: threading.Event, reload: threading.Event, wake: threading.Event) -> None:
+    def end(*_: object) -> None:
+        stop.set()
+        wake.set()
+
+    def again(*_: object) -> None:
+        reload.set()
+        wake.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGHUP, again)
+
+
+def _lock(directory: Path) -> TextIO:
+    """One daemon per state directory."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = (directory / "lock").open("w")
+    except OSError as e:
+        raise SensorUnavailable(
+            f"the state directory {directory} cannot be used: {e.strerror}; set [storage] directory or --state"
+        ) from e
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as e:
+        lock.close()
+        raise SensorUnavailable(f"another vigia already runs on {directory}; stop it, or give --state DIR") from e
+    return lock
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        out = {
+            "at": round(record.created, 3),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            out["trace"] = self.formatException(record.exc_info)
+        return json.dumps(out, ensure_ascii=False)
+
+
+def setup_logging(form: str, level: str) -> None:
+    """Log lines on stderr; with systemd's level prefix where the journal reads them."""
+    handler = logging.StreamHandler(sys.stderr)
+    if form == "json":
+        handler.setFormatter(_JsonLines())
+    elif os.environ.get("JOURNAL_STREAM"):
+        handler.setFormatter(_Journal("%(name)s: %(message)s"))
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+class _Journal(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return f"<{SYSLOG_PRIORITY.get(record.levelno, 6)}>{super().format(record)}"

@@ -1,0 +1,22 @@
+"""Examples: vigia sim run harbour-mouth --duration 60 --out DIR; vigia sim score truth.jsonl tracks.jsonl alerts.jsonl.
+
+Starts the simulator (`python -m hardware_sim`), which is a program of its own and shares no code with the agent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+HELP = "The simulated coast: `run SCENARIO`, `score TRUTH TRACKS ALERTS`, `hub`, `list`; see `vigia sim run --help`."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Everything is handed on as it is."""
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the simulator in the foreground; its exit code is ours."""
+    return subprocess.call([sys.executable, "-m", "hardware_sim", *args.arguments])  # noqa: S603 - our own program

@@ -1,0 +1,1 @@
+"""Configuration: what an operator may write (`schema`), and how it is read (`load`)."""

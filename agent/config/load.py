@@ -1,0 +1,279 @@
+"""Reads a configuration file: all errors at once, each with file, line, key, what is wrong and what to do.
+
+Promises:
+- one pass finds every error that can be found without opening a device; unknown keys get "did you mean";
+- `${NAME}` in any string is taken from the environment; a missing variable is an error, never an empty string;
+- the text that was checked is the text that runs: `LoadedConfig.text`, with its SHA-256 `digest`;
+- drivers and rules own their options: where to find their models is handed in, so that this module knows none of them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+
+from agent.config import schema
+from agent.errors import ConfigError, VigiaError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    Owner = Callable[[str], type[BaseModel]]  # name of a driver or rule -> the model of its options
+
+Path_ = tuple[str | int, ...]
+_HEADER = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.\-\"' ]+?)\s*\]\]?\s*(#.*)?$")
+_KEY = re.compile(r"^\s*([A-Za-z0-9_\-]+|\"[^\"]*\")(?:\.[A-Za-z0-9_.\-]+)?\s*=")
+_TOML_LINE = re.compile(r"\(at line (\d+), column \d+\)")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing to mend. `line` is 1-based, 0 where there is no line."""
+
+    file: str
+    line: int
+    key: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        """One sentence for people."""
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        key = f" {self.key}:" if self.key else ""
+        return f"{where}:{key} {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+class ConfigProblems(ConfigError):  # noqa: N818 - a list of problems is what it is
+    """A configuration with at least one problem; `problems` holds them all in the order of the file."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = tuple(sorted(problems, key=lambda p: (p.file, p.line, p.key)))
+        super().__init__("\n".join(str(p) for p in self.problems))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedConfig:
+    """A configuration that has passed every check."""
+
+    config: schema.Config
+    text: str
+    digest: str
+    path: str
+
+
+def load_config(path: Path, *, driver: Owner | None = None, rule: Owner | None = None) -> LoadedConfig:
+    """Read and check a file.
+
+    Raises:
+        ConfigProblems: the file cannot be read or has errors; all of them.
+
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as e:
+        raise ConfigProblems([_unreadable(path, e.strerror or str(e))]) from e
+    except UnicodeDecodeError as e:
+        raise ConfigProblems([_unreadable(path, f"is not UTF-8 text (byte {e.start})")]) from e
+    return parse_config(text, str(path), driver=driver, rule=rule)
+
+
+def _unreadable(path: Path, why: str) -> Problem:
+    return Problem(
+        file=str(path), line=0, key="", message=f"cannot be read: {why}", hint="give the configuration with -c FILE"
+    )
+
+
+def parse_config(
+    text: str,
+    file: str = "<config>",
+    *,
+    driver: Owner | None = None,
+    rule: Owner | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> LoadedConfig:
+    """Check a configuration's text. `driver(name)` and `rule(kind)` give the models of their options.
+
+    Raises:
+        ConfigProblems: every error found.
+
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as e:
+        found = _TOML_LINE.search(str(e))
+        message = "is not valid TOML: " + _TOML_LINE.sub("", str(e)).strip().rstrip(".")
+        line = int(found.group(1)) if found else 0
+        raise ConfigProblems([Problem(file=file, line=line, key="", message=message)]) from e
+    reader = _Reader(file=file, lines=locate(text), environ=os.environ if environ is None else environ)
+    config = reader.read(raw, driver, rule)
+    if reader.problems or config is None:
+        raise ConfigProblems(reader.problems)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return LoadedConfig(config=config, text=text, digest=digest, path=file)
+
+
+def locate(text: str) -> dict[Path_, int]:
+    """Line of each table and key, by path: ("sensor", 0, "url") -> 12. Good enough to point a finger."""
+    lines: dict[Path_, int] = {}
+    counts: dict[str, int] = {}
+    table: Path_ = ()
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _HEADER.match(line):
+            name = header.group(2).strip("\"' ")
+            if header.group(1) == "[[":
+                index = counts[name] = counts.get(name, -1) + 1
+                table = (name, index)
+            else:
+                table = _sub_table(name, counts)
+            lines.setdefault(table, number)
+        elif key := _KEY.match(line):
+            lines.setdefault((*table, key.group(1).strip('"')), number)
+    return lines
+
+
+def _sub_table(name: str, counts: dict[str, int]) -> Path_:
+    parts = name.split(".")
+    if len(parts) > 1 and parts[0] in counts:
+        return (parts[0], counts[parts[0]], *parts[1:])
+    return tuple(parts)
+
+
+class _Reader:
+    """Collects problems while a parsed TOML document becomes a Config."""
+
+    def __init__(self, *, file: str, lines: dict[Path_, int], environ: Mapping[str, str]) -> None:
+        self.file = file
+        self.lines = lines
+        self.environ = environ
+        self.problems: list[Problem] = []
+
+    def read(self, raw: dict[str, Any], driver: Owner | None, rule: Owner | None) -> schema.Config | None:
+        raw = self._expand(raw, ())
+        for table, model, kind, check in (
+            ("sensor", schema.Sensor, "driver", driver),
+            ("rule", schema.Rule, "kind", rule),
+        ):
+            raw[table] = self._split_options(raw.get(table, []), table, model, kind, check)
+        try:
+            config = schema.Config.model_validate(raw)
+        except ValidationError as e:
+            self._validation(e, (), schema.Config)
+            return None
+        self._cross_checks(config)
+        return config
+
+    def _expand(self, value: Any, path: Path_) -> Any:
+        if isinstance(value, dict):
+            return {k: self._expand(v, (*path, k)) for k, v in value.items()}
+        if isinstance(value, list):
+            return [self._expand(v, (*path, i)) for i, v in enumerate(value)]
+        if isinstance(value, str):
+            return _VARIABLE.sub(lambda m: self._variable(m.group(1), path), value)
+        return value
+
+    def _variable(self, name: str, path: Path_) -> str:
+        if name in self.environ:
+            return self.environ[name]
+        self.add(path, f"the environment variable {name} is not set", f"export {name}=... before starting")
+        return ""
+
+    def _split_options(
+        self, tables: Any, table: str, model: type[BaseModel], kind_key: str, owner: Owner | None
+    ) -> Any:
+        """Move what the schema does not name into `options`, and check it by its owner's model."""
+        if not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
+            self.add((table,), f"is an array of tables: write [[{table}]], not [{table}]")
+            return []
+        own = set(model.model_fields) - {"options"}
+        out = []
+        for i, t in enumerate(tables):
+            options = {k: v for k, v in t.items() if k not in own}
+            kind = t.get(kind_key)
+            if owner is not None and isinstance(kind, str):
+                self._check_options((table, i), kind_key, owner, kind, options, own)
+            out.append({**{k: v for k, v in t.items() if k in own}, "options": options})
+        return out
+
+    def _check_options(
+        self, path: Path_, kind_key: str, owner: Owner, kind: str, options: dict[str, Any], own: set[str]
+    ) -> None:
+        try:
+            model = owner(kind)
+        except VigiaError as e:
+            self.add((*path, kind_key), str(e))
+            return
+        try:
+            model.model_validate(options)
+        except ValidationError as e:
+            self._validation(e, path, model, own)
+
+    def _validation(
+        self, error: ValidationError, prefix: Path_, model: type[BaseModel], extra: set[str] | None = None
+    ) -> None:
+        for e in error.errors(include_url=False):
+            path: Path_ = (*prefix, *e["loc"])
+            if e["type"] == "extra_forbidden":
+                known = sorted(_known_keys(model, e["loc"][:-1]) | (extra or set()))
+                key = str(e["loc"][-1])
+                close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+                hint = f'did you mean "{close[0]}"?' if close else "known keys: " + ", ".join(known) if known else ""
+                self.add(path, f'unknown key "{key}"', hint)
+            elif e["type"] == "missing":
+                self.add(path, "is missing", "" if len(path) > 1 else f"add a table [{path[0]}]")
+            else:
+                given = e.get("input")
+                shown = f", not {given!r}" if isinstance(given, str | int | float | bool) else ""
+                message = e["msg"].removeprefix("Value error, ")
+                self.add(path, message[0].lower() + message[1:] + shown)
+
+    def _cross_checks(self, config: schema.Config) -> None:
+        named = {
+            "sensor": [s.name for s in config.sensor],
+            "zone": [z.name for z in config.zone],
+            "rule": [r.name for r in config.rule],
+        }
+        for table, names in named.items():
+            for i, name in enumerate(names):
+                if name in names[:i]:
+                    self.add((table, i, "name"), f'two {table}s are called "{name}"', "give each its own name")
+        zones = named["zone"]
+        for i, rule in enumerate(config.rule):
+            zone = rule.options.get("zone")
+            if isinstance(zone, str) and zone not in zones:
+                close = difflib.get_close_matches(zone, zones, n=1)
+                hint = f'did you mean "{close[0]}"?' if close else "zones: " + (", ".join(zones) or "none defined")
+                self.add(("rule", i, "zone"), f'there is no zone "{zone}"', hint)
+
+    def add(self, path: Path_, message: str, hint: str = "") -> None:
+        """Remember a problem at the closest line that is known."""
+        at = path
+        while at and at not in self.lines:
+            at = at[:-1]
+        key = ".".join(str(p) if isinstance(p, str) else str(p + 1) for p in path if p != "options")
+        self.problems.append(Problem(file=self.file, line=self.lines.get(at, 0), key=key, message=message, hint=hint))
+
+
+def _known_keys(model: type[BaseModel], loc: tuple[str | int, ...]) -> set[str]:
+    """Keys of the table at `loc` below `model`."""
+    fields = model.model_fields
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        if part not in fields:
+            return set()
+        inner = fields[part].annotation
+        args = getattr(inner, "__args__", ())
+        found = next((a for a in (inner, *args) if isinstance(a, type) and issubclass(a, BaseModel)), None)
+        if found is None:
+            return set()
+        fields = found.model_fields
+    return set(fields) - {"options"}

@@ -1,0 +1,186 @@
+"""What an operator may write. Pure: types, units, bounds and defaults; no files, no devices.
+
+Promises:
+- unknown keys are refused; every value has a unit in its name and a bound where nonsense is possible;
+- a default stands here and nowhere else (configs/vigia.toml shows them commented, tested to be the same);
+- drivers and rules own their options: a `[[sensor]]` or `[[rule]]` table keeps what this schema does not name in
+  `options`, and the driver's or rule's own model checks it (agent/config/load.py).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from agent.messages import Severity
+
+Latitude = Annotated[float, Field(ge=-90.0, le=90.0)]
+Longitude = Annotated[float, Field(ge=-180.0, le=180.0)]
+Bearing360 = Annotated[float, Field(ge=-360.0, le=360.0)]
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$")]
+
+
+class Table(BaseModel):
+    """Base of all tables: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Site(Table):
+    """`[site]`: where the box stands. Sensors without a place of their own stand here."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    lat: Latitude
+    lon: Longitude
+    height_m: Annotated[float, Field(ge=0.0, le=3000.0)]
+    node: Name | None = None  # name on the wire; from `name` when left out
+    exercise: bool = False  # every alert carries the exercise flag
+
+    @property
+    def node_id(self) -> str:
+        """The name on the wire."""
+        return self.node or "".join(c if c.isalnum() else "-" for c in self.name.lower()).strip("-")[:32] or "node"
+
+
+class Sensor(Table):
+    """`[[sensor]]`: one transport times one decoder. The driver's own keys stand in the same table."""
+
+    name: Name
+    driver: str
+    url: str
+    enabled: bool = True
+    stale_s: Positive = 15.0  # no data for this long is reported as stale
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Zone(Table):
+    """`[[zone]]`: a polygon of (lat, lon) corners, closed by itself."""
+
+    name: Annotated[str, Field(min_length=1, max_length=48)]
+    polygon: Annotated[tuple[tuple[Latitude, Longitude], ...], Field(min_length=3, max_length=1000)]
+
+
+class Rule(Table):
+    """`[[rule]]`: one reason to alert. The kind's own keys stand in the same table."""
+
+    name: Annotated[str, Field(min_length=1, max_length=48)]
+    kind: str
+    severity: Severity = Severity.MEDIUM
+    enabled: bool = True
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Tracking(Table):
+    """`[tracking]`: how measurements become tracks."""
+
+    tick_s: Annotated[float, Field(ge=0.1, le=10.0)] = 1.0
+    reorder_s: Annotated[float, Field(ge=0.0, le=5.0)] = 0.3  # how long an event may be late and still be put in place
+    confirm_hits: Annotated[int, Field(ge=2, le=20)] = 4  # M of ...
+    confirm_scans: Annotated[int, Field(ge=2, le=30)] = 6  # ... N scans confirm a radar track
+    delete_misses: Annotated[int, Field(ge=2, le=30)] = 5  # misses of ...
+    delete_scans: Annotated[int, Field(ge=2, le=60)] = 10  # ... scans end it (IMO: keep a target seen in 5 of 10)
+    gate_chi2: Annotated[float, Field(gt=1.0, le=50.0)] = 11.8  # 2 degrees of freedom
+    bearing_gate_chi2: Annotated[float, Field(gt=1.0, le=50.0)] = 9.0  # 1 degree of freedom
+    acceleration_mps2: Positive = 0.3  # process noise: what a vessel's speed changes by, one sigma per second
+    max_speed_mps: Positive = 40.0  # faster than any vessel: no track starts with it
+    max_tracks: Annotated[int, Field(ge=10, le=5000)] = 1000
+    coast_s: Positive = 30.0  # a track that its sensors have not fixed for this long (silent, not missing) ends
+    camera_min_score: Annotated[float, Field(ge=0.0, le=1.0)] = 0.35
+    camera_range_m: Positive = 3000.0  # beyond it a camera gives a bearing only
+    static_after_s: Positive = 900.0  # a radar echo that has not moved for this long is a buoy or a rock, not a vessel
+
+    @model_validator(mode="after")
+    def _m_of_n(self) -> Tracking:
+        if self.confirm_hits > self.confirm_scans:
+            raise ValueError("confirm_hits cannot be more than confirm_scans: no track would ever be confirmed")
+        if self.delete_misses > self.delete_scans:
+            raise ValueError("delete_misses cannot be more than delete_scans: no track would ever end")
+        return self
+
+
+class AisPolicy(Table):
+    """`[ais]`: how AIS enters the picture."""
+
+    associate_confirm: Annotated[int, Field(ge=1, le=20)] = 3
+    associate_end: Annotated[int, Field(ge=1, le=20)] = 2
+    gate_m: Positive = 300.0
+    lost_after_s: Positive = 600.0  # an AIS track without a report for this long leaves the picture
+
+
+class Publish(Table):
+    """`[publish]`: the way to the shared picture."""
+
+    broker: str | None = None  # mqtt://host:1883 or mqtts://user:password@host:8883; none: keep in the outbox
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    username: str | None = None
+    password_file: str | None = None
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    acknowledge: Literal["picture", "broker"] = "picture"  # who may make the outbox forget a message
+    keepalive_s: Annotated[int, Field(ge=5, le=65535)] = 60
+    window: Annotated[int, Field(ge=1, le=20)] = 16  # messages in flight
+    puback_timeout_s: Positive = 15.0
+    retry_max_s: Positive = 120.0
+    track_error_m: Positive = 50.0  # dead reckoning: send when the receiver would be off by more
+    track_max_age_s: Positive = 120.0  # ... or after this long
+    track_batch_s: Positive = 2.0
+    health_s: Positive = 900.0
+    outbox_max_bytes: Annotated[int, Field(ge=65_536)] = 67_108_864
+
+    @field_validator("broker")
+    @classmethod
+    def _scheme(cls, v: str | None) -> str | None:
+        if v is not None and not v.startswith(("mqtt://", "mqtts://")):
+            raise ValueError("a broker is written mqtt://host:port or mqtts://host:port")
+        return v
+
+
+class Storage(Table):
+    """`[storage]`: what the box keeps."""
+
+    directory: str = "/var/lib/vigia"
+    log_max_bytes: Annotated[int, Field(ge=1_048_576)] = 2_147_483_648
+    checkpoint_s: Positive = 10.0
+
+
+class Web(Table):
+    """`[web]`: the operator's page; loopback only."""
+
+    enabled: bool = False
+    port: Annotated[int, Field(ge=0, le=65535)] = 8480
+
+
+class Config(Table):
+    """A whole configuration. `[site]` alone is enough for `vigia replay`."""
+
+    site: Site
+    sensor: tuple[Sensor, ...] = ()
+    zone: tuple[Zone, ...] = ()
+    rule: tuple[Rule, ...] = ()
+    tracking: Tracking = Tracking()
+    ais: AisPolicy = AisPolicy()
+    publish: Publish = Publish()
+    storage: Storage = Storage()
+    web: Web = Web()
+
+
+class CameraPose(BaseModel):
+    """How a camera looks; these keys stand flat in its `[[sensor]]` table. Pinhole, square pixels.
+
+    `bearing_deg` of the optical axis (true), `pitch_deg` positive up, `roll_deg` clockwise positive, horizontal field
+    of view, height above the sea (the site's when left out). The sigmas are what a technician's survey is good for.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    bearing_deg: Bearing360 = 0.0
+    pitch_deg: Annotated[float, Field(ge=-45.0, le=45.0)] = 0.0
+    roll_deg: Annotated[float, Field(ge=-45.0, le=45.0)] = 0.0
+    hfov_deg: Annotated[float, Field(gt=0.5, lt=150.0)] = 60.0
+    height_m: NotNegative | None = None
+    sigma_bearing_deg: Positive = 0.3
+    sigma_pitch_deg: Positive = 0.03  # 0.5 mrad, about what a horizon fix gives

@@ -1,0 +1,80 @@
+"""Radar video: what every radar driver yields before plots are extracted, and the options they share. No behaviour.
+
+Promises:
+- `samples` is one row of the sweep, nearest first, uint8 in the radar's own levels (4-bit radars: 0..15), read-only;
+- `angle_deg` is relative to the bow, clockwise, in [0, 360); adding `heading_deg` gives the true bearing;
+- `range_m` is the slant range of the LAST sample.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from agent.drivers.base import DriverOptions
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Spoke:
+    """One sweep of the antenna. `status` is the radar's own code; `valid` is its driver's reading of that code.
+
+    `stream` is the `ip:port` that it came by, `scan_number` the radar's running number of the spoke.
+    """
+
+    at_s: float
+    source: str
+    stream: str
+    angle_deg: float
+    heading_deg: float | None
+    range_m: float
+    samples: NDArray[np.uint8]
+    status: int
+    scan_number: int
+    valid: bool = True
+
+
+class VideoOptions(DriverOptions):
+    """Options of a radar-video sensor: how the antenna stands (for the driver), how plots are made (extractor).
+
+    Corrections are what is ADDED to the radar's own figures. Levels are the radar's own (0..15 for 4-bit video).
+    """
+
+    heading_deg: float | None = Field(
+        default=None, ge=0.0, lt=360.0, description="true heading of a fixed antenna, used when the spokes carry none"
+    )
+    trust_heading: bool = Field(
+        default=True, description="false: always use heading_deg, whatever heading the spokes carry"
+    )
+    bearing_bias_deg: float = Field(default=0.0, ge=-180.0, le=180.0, description="alignment of the antenna, added")
+    range_bias_m: float = Field(default=0.0, ge=-1000.0, le=1000.0, description="trigger delay as a range, added")
+    range_scale: float = Field(default=1.0, gt=0.5, lt=2.0, description="factor on the radar's range")
+
+    azimuths: int = Field(default=2048, ge=90, le=8192, description="bins per turn: the radar's spokes per turn")
+    min_level: int = Field(default=4, ge=1, le=255, description="below: noise and the skirts of echoes")
+    full_level: int = Field(default=13, ge=1, le=255, description="where the video saturates")
+    clutter_margin: int = Field(default=3, ge=0, le=255, description="levels above the learned clutter")
+    clutter_scans: int = Field(default=16, ge=1, le=128, description="turns in which clutter is learned")
+    still_every: int = Field(
+        default=256, ge=0, description="vessel echoes teach the map every n-th turn only; 0: never"
+    )
+    beamwidth_deg: float = Field(default=4.0, gt=0.0, le=30.0, description="horizontal beam width of the antenna")
+    min_range_m: float = Field(
+        default=0.0, ge=0.0, description="beside the transmitter's own pulse, which is found by itself"
+    )
+    max_range_m: float = Field(default=math.inf, gt=0.0)
+    min_cells: int = Field(default=6, ge=1, description="smaller echoes are noise")
+    min_width: float = Field(
+        default=0.25, ge=0.0, description="of a beam width: narrower echoes are noise or interference"
+    )
+    max_extent_m: float = Field(
+        default=600.0, gt=0.0, description="the longest ships reach 400 m, a long pulse adds 200"
+    )
+    prominence: int = Field(default=3, ge=1, description="levels by which two echoes stand above what joins them")
+    max_plots: int = Field(default=1000, ge=1, description="of one turn, strongest first")

@@ -1,0 +1,1 @@
+"""Contacts, AIS and reported targets to one picture of vessels. Pure."""

@@ -1,0 +1,101 @@
+"""Boxes in a picture to bearings, and to ranges where the geometry allows them.
+
+Promises:
+- a range is given only for a water-line inside the picture, below the horizon, within `camera_range_m`, and known
+  better than a third of itself; everything else is a bearing;
+- sigmas hold the survey of the camera, the size of the box, and an unknown tide;
+- what is no vessel (buoys, birds, people, cars) and what scores below the threshold makes no bearing.
+
+Pinhole with square pixels; refraction as in `agent.geo`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from agent.config.schema import CameraPose
+from agent.geo import range_from_depression, wrap360
+from agent.messages import Bearing, View
+
+if TYPE_CHECKING:
+    from agent.config.schema import Config
+    from agent.messages import Box, Detections
+
+VESSEL_LABELS = frozenset({
+    "boat", "ship", "vessel", "small-craft", "fishing", "sailing", "large-ship", "patrol-other", "patrol", "passenger",
+    "cargo", "tanker", "tug", "ferry", "panga", "go-fast", "sailboat", "speedboat", "barge", "yacht", "kayak",
+})  # fmt: skip
+SIGMA_TIDE_M = 0.5
+EDGE_PX = 2.0  # a box that touches the lower edge has its water-line outside the picture
+BOX_SHARE = 0.1  # of a box's size: how well its edges are placed
+MAX_RANGE_SHARE = 1.0 / 3.0
+
+
+class Cameras:
+    """The poses of the configured cameras."""
+
+    def __init__(self, config: Config) -> None:
+        self._height_m = config.site.height_m
+        self._min_score = config.tracking.camera_min_score
+        self._max_range_m = config.tracking.camera_range_m
+        self._poses: dict[str, CameraPose] = {}
+        for sensor in config.sensor:
+            try:
+                self._poses[sensor.name] = CameraPose.model_validate(sensor.options)
+            except ValidationError:
+                continue  # another kind of sensor with keys of the same name; a camera's own are checked by its driver
+
+    def view(self, d: Detections) -> View | None:
+        """The bearings in one frame; None for a camera that the configuration does not name: it has no pose."""
+        pose = self._poses.get(d.source)
+        if pose is None or d.width_px <= 0 or d.height_px <= 0:
+            return None
+        boxes = [b for b in d.boxes if b.score >= self._min_score and b.label.lower() in VESSEL_LABELS]
+        return View(at_s=d.at_s, source=d.source, bearings=tuple(self._bearing(pose, d, b) for b in boxes))
+
+    def _bearing(self, pose: CameraPose, d: Detections, box: Box) -> Bearing:
+        focal_px = d.width_px / 2.0 / math.tan(math.radians(pose.hfov_deg) / 2.0)
+        bearing_deg, depression_deg = look(pose, d.width_px, d.height_px, (box.x0 + box.x1) / 2.0, box.y1)
+        across_px = 1.0 + BOX_SHARE * abs(box.x1 - box.x0)
+        sigma_deg = math.hypot(pose.sigma_bearing_deg, math.degrees(across_px / focal_px))
+        found = None
+        if box.y1 < d.height_px - EDGE_PX:
+            down_px = 1.0 + BOX_SHARE * abs(box.y1 - box.y0)
+            sigma_down = math.hypot(pose.sigma_pitch_deg, math.degrees(down_px / focal_px))
+            height_m = pose.height_m if pose.height_m is not None else self._height_m
+            found = sea_range(depression_deg, sigma_down, height_m, self._max_range_m)
+        return Bearing(
+            at_s=d.at_s, source=d.source, bearing_deg=bearing_deg, sigma_bearing_deg=sigma_deg,
+            range_m=found[0] if found else None, sigma_range_m=found[1] if found else None,
+            class_=box.label.lower(), confidence=box.score,
+        )  # fmt: skip
+
+
+def look(pose: CameraPose, width_px: int, height_px: int, u: float, v: float) -> tuple[float, float]:
+    """(true bearing, depression below the horizontal) in degrees of pixel (u, v)."""
+    focal_px = width_px / 2.0 / math.tan(math.radians(pose.hfov_deg) / 2.0)
+    right, down = (u - width_px / 2.0) / focal_px, (v - height_px / 2.0) / focal_px
+    roll, pitch = math.radians(pose.roll_deg), math.radians(pose.pitch_deg)
+    # A camera rolled clockwise has its right side low: its axes in the level frame of its own heading.
+    level_right = right * math.cos(roll) - down * math.sin(roll)
+    level_up = -right * math.sin(roll) - down * math.cos(roll)
+    ahead = math.cos(pitch) - level_up * math.sin(pitch)
+    up = math.sin(pitch) + level_up * math.cos(pitch)
+    bearing_deg = wrap360(pose.bearing_deg + math.degrees(math.atan2(level_right, ahead)))
+    return bearing_deg, -math.degrees(math.atan2(up, math.hypot(ahead, level_right)))
+
+
+def sea_range(
+    depression_deg: float, sigma_deg: float, height_m: float, max_range_m: float
+) -> tuple[float, float] | None:
+    """(range_m, sigma_range_m) of a water-line, or None where the angle does not tell one."""
+    mid = range_from_depression(depression_deg, height_m)
+    near = range_from_depression(depression_deg + sigma_deg, height_m)
+    far = range_from_depression(depression_deg - sigma_deg, height_m)
+    if mid is None or near is None or far is None or not 0.0 < mid <= max_range_m:
+        return None
+    sigma = math.hypot((far - near) / 2.0, mid / height_m * SIGMA_TIDE_M)
+    return (mid, sigma) if sigma <= MAX_RANGE_SHARE * mid else None

@@ -1,0 +1,1 @@
+"""Detection on pictures: ONNX session, the output layouts of model families, letterbox, NMS, tiling, shipped models."""

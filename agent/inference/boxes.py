@@ -1,0 +1,128 @@
+"""Boxes as arrays: intersection, class-aware NMS, and the merge of views of one picture.
+
+Promises:
+- boxes are float32 [N, 4] corners x0, y0, x1, y1 in pixels, scores float32 [N], classes int64 [N];
+- a box never suppresses one of another class: the person on the boat stays;
+- results are ordered by falling score, ties by position in the input.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+I64 = NDArray[np.int64]
+NMS_IOU = 0.5
+_NMS_MAX = 3000  # candidates: a net that fires everywhere must not stall the box
+_MERGE_MAX = 1000
+_MERGE_IOU = 0.5
+_MERGE_INSIDE = 0.6  # share of the smaller box: a boat cut by a tile's border lies inside the whole one
+_MERGE_LENDS = 0.25  # a cut piece of at least this share of the whole box lends it its score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Raw detections of one picture: corners [N, 4], scores [N], classes [N]."""
+
+    corners: F32
+    scores: F32
+    classes: I64
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def take(self, index: NDArray[np.integer] | NDArray[np.bool_]) -> Found:
+        """Those at `index`, in its order."""
+        return Found(corners=self.corners[index], scores=self.scores[index], classes=self.classes[index])
+
+
+def found(corners: NDArray[np.floating], scores: NDArray[np.floating], classes: NDArray[np.generic]) -> Found:
+    """`Found` from any number types; boxes with numbers that are not finite are left out."""
+    corners32 = np.asarray(corners, dtype=np.float32).reshape(-1, 4)
+    scores32 = np.asarray(scores, dtype=np.float32).reshape(-1)
+    sane = np.isfinite(scores32) & np.isfinite(corners32).all(axis=1)
+    return Found(corners=corners32, scores=scores32, classes=np.asarray(classes, dtype=np.int64).reshape(-1)).take(sane)
+
+
+def join(parts: list[Found]) -> Found:
+    """All detections of `parts`, one after the other."""
+    if not parts:
+        return found(np.empty((0, 4)), np.empty(0), np.empty(0))
+    return Found(
+        corners=np.concatenate([p.corners for p in parts]),
+        scores=np.concatenate([p.scores for p in parts]),
+        classes=np.concatenate([p.classes for p in parts]),
+    )
+
+
+def corners_of(centres: NDArray[np.floating]) -> F32:
+    """Corners [N, 4] of boxes given as centre x, centre y, width, height [N, 4]."""
+    half = centres[:, 2:4] / 2.0
+    return np.concatenate([centres[:, :2] - half, centres[:, :2] + half], axis=1).astype(np.float32, copy=False)
+
+
+def areas(corners: F32) -> F32:
+    """Areas [N]; inverted boxes have none."""
+    sides = np.clip(corners[:, 2:4] - corners[:, 0:2], 0.0, None)
+    return np.asarray(sides[:, 0] * sides[:, 1], dtype=np.float32)
+
+
+def overlaps(box: F32, others: F32) -> F32:
+    """Areas [N] that `box` [4] shares with each of `others` [N, 4]."""
+    low = np.maximum(box[:2], others[:, :2])
+    high = np.minimum(box[2:], others[:, 2:])
+    sides = np.clip(high - low, 0.0, None)
+    return np.asarray(sides[:, 0] * sides[:, 1], dtype=np.float32)
+
+
+def nms(boxes: Found, iou: float = NMS_IOU) -> Found:
+    """Greedy class-aware non-maximum suppression."""
+    if len(boxes) < 2:
+        return boxes
+    boxes = _best(boxes, _NMS_MAX)
+    rects = boxes.corners.astype(np.float64)
+    rects[:, 2:] -= rects[:, :2]  # OpenCV wants x, y, width, height: corners would merge neighbouring boats
+    rects[:, :2] -= rects[:, :2].min(axis=0)  # it keeps classes apart by an offset that assumes no negative place
+    classes = boxes.classes.astype(np.int32)
+    keep = cv2.dnn.NMSBoxesBatched(rects, boxes.scores, classes, 0.0, iou)  # type: ignore[arg-type] # arrays do
+    index = np.asarray(keep, dtype=np.int64).reshape(-1)
+    return boxes.take(index[np.lexsort((index, -boxes.scores[index]))])
+
+
+def _best(boxes: Found, many: int) -> Found:
+    return boxes if len(boxes) <= many else boxes.take(np.argsort(-boxes.scores, kind="stable")[:many])
+
+
+def merge_views(boxes: Found, cut: NDArray[np.bool_]) -> Found:
+    """One list out of several views of a picture. `cut` [N] marks boxes that end at a view's inner border.
+
+    Whole boxes go first, by score; then a box is dropped where it repeats a kept one of its class, and a cut one also
+    where it lies mostly inside a kept one: it is a piece of the same vessel, and a large piece lends its score, because
+    the view at native resolution saw the vessel better than the reduced whole.
+    """
+    if len(boxes) > _MERGE_MAX:
+        best = np.argsort(-boxes.scores, kind="stable")[:_MERGE_MAX]
+        boxes, cut = boxes.take(best), cut[best]
+    kept: list[int] = []
+    area = areas(boxes.corners)
+    scores = boxes.scores.copy()
+    for i in np.lexsort((-boxes.scores, cut)):
+        rivals = [k for k in kept if boxes.classes[k] == boxes.classes[i]]
+        if rivals:
+            shared = overlaps(boxes.corners[i], boxes.corners[rivals])
+            union = np.maximum(area[i] + area[rivals] - shared, 1e-6)
+            smaller = np.maximum(np.minimum(area[i], area[rivals]), 1e-6)
+            inside = shared / smaller
+            if (shared / union > _MERGE_IOU).any() or (cut[i] and inside.max() > _MERGE_INSIDE):
+                whole = rivals[int(inside.argmax())]
+                if area[i] > _MERGE_LENDS * area[whole]:
+                    scores[whole] = max(scores[whole], scores[i])
+                continue
+        kept.append(int(i))
+    index = np.asarray(kept, dtype=np.int64)
+    merged = Found(corners=boxes.corners, scores=scores, classes=boxes.classes)
+    return merged.take(index[np.argsort(-scores[index], kind="stable")])

@@ -1,0 +1,119 @@
+"""A loaded detector: pictures in, boxes out (loading: agent/inference/load.py).
+
+Promises:
+- `detect` gives boxes sorted by falling score, clipped to the picture, in pixels of the picture as given;
+- a model with free height and width runs at any size; the caller chooses it, rounded up to a multiple of 32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from agent.inference.boxes import NMS_IOU, Found, nms
+from agent.inference.layouts import LAYOUTS, Context
+from agent.inference.letterbox import InputForm, place, tensor
+from agent.messages import Box
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from agent.inference.letterbox import U8
+    from agent.inference.session import Session
+
+MULTIPLE = 32  # the coarsest stride of the models with free height and width
+FREE_SIZE = (1280, 736)  # what such a model gets where the caller does not say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """What was loaded. `size` is (width, height) of the input, None where they are free.
+
+    `min_score`: from here on a box is worth showing; `sentence`: why a wanted provider does not run.
+    """
+
+    path: Path
+    sha256: str
+    layout: str
+    labels: tuple[str, ...]
+    vessel_labels: tuple[str, ...]
+    size: tuple[int, int] | None
+    form: InputForm
+    min_score: float
+    providers: tuple[str, ...]
+    sentence: str = ""
+
+
+class Detector:
+    """A loaded model. Not for use from several threads at once."""
+
+    def __init__(self, info: ModelInfo, session: Session, *, nms_iou: float = NMS_IOU) -> None:
+        self.info = info
+        self._session = session
+        self._layout = LAYOUTS[info.layout]
+        self._nms_iou = nms_iou
+        self._names = tuple(name for name, _, _ in session.outputs)
+
+    def detect(
+        self, image: U8, *, min_score: float | None = None, size: tuple[int, int] | None = None
+    ) -> tuple[Box, ...]:
+        """Boxes of a BGR picture [H, W, 3] uint8, from `min_score` (the model's own, if None) on.
+
+        `size` (width, height) is for models that leave it free.
+        """
+        low = self.info.min_score if min_score is None else min_score
+        return self.to_boxes(self.find(image, min_score=low, size=size))
+
+    def find(self, image: U8, *, min_score: float, size: tuple[int, int] | None = None) -> Found:
+        """As `detect`, as arrays."""
+        width, height = self.input_size(size)
+        inner = size if self.info.size is None else None
+        canvas, placed = place(image, width, height, self.info.form.fit, self.info.form.pad, inner=inner)
+        outputs = self._session.run(feed(self._session, canvas, self.info.form))
+        ctx = Context(width=width, height=height, names=self._names, min_score=min_score)
+        boxes = self._layout.decode(outputs, ctx)
+        if self._layout.nms:
+            boxes = nms(boxes, self._nms_iou)
+        boxes = boxes.take(np.argsort(-boxes.scores, kind="stable"))
+        return Found(corners=placed.back(boxes.corners), scores=boxes.scores, classes=boxes.classes)
+
+    def input_size(self, size: tuple[int, int] | None) -> tuple[int, int]:
+        """(width, height) that the model runs at when asked for `size`."""
+        if self.info.size is not None:
+            return self.info.size
+        width, height = size or FREE_SIZE
+        return -(-width // MULTIPLE) * MULTIPLE, -(-height // MULTIPLE) * MULTIPLE
+
+    def to_boxes(self, boxes: Found) -> tuple[Box, ...]:
+        """Messages with labels."""
+        return tuple(
+            Box(
+                x0=float(c[0]),
+                y0=float(c[1]),
+                x1=float(c[2]),
+                y1=float(c[3]),
+                score=float(s),
+                class_id=int(k),
+                label=self._label(int(k)),
+            )
+            for c, s, k in zip(boxes.corners, boxes.scores, boxes.classes, strict=True)
+        )
+
+    def _label(self, number: int) -> str:
+        labels = self.info.labels
+        return labels[number] if 0 <= number < len(labels) and labels[number] else f"class-{number}"
+
+
+def feed(session: Session, canvas: U8, form: InputForm) -> dict[str, NDArray[Any]]:
+    """The graph's inputs: the picture, and its size (width, height) where the graph scales the boxes itself."""
+    tensors: dict[str, NDArray[Any]] = {}
+    for name, shape, _ in session.inputs:
+        if len(shape) == 4:
+            tensors[name] = tensor(canvas, form)
+        else:
+            tensors[name] = np.array([[canvas.shape[1], canvas.shape[0]]], dtype=np.int64)
+    return tensors

@@ -1,0 +1,108 @@
+"""Looking at a picture in several views (whole, strip, tiles) and merging what they show.
+
+Promises:
+- every pixel of the asked region lies in at least one tile; neighbours overlap, so that a vessel smaller than the
+  overlap is whole in one of them;
+- a vessel seen in two views is reported once; pieces at tile borders do not outlive the whole vessel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from agent.inference.boxes import Found, join, merge_views
+from agent.inference.detector import FREE_SIZE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from agent.inference.boxes import F32
+    from agent.inference.detector import Detector
+    from agent.inference.letterbox import U8
+
+OVERLAP = 0.2  # of a tile's side
+TILE_PX = 640  # tiles for models of fixed size: with them small COCO models see vessels of 500 px^2
+_REDUCTION_MAX = 1.25  # a picture reduced by less needs no tiles
+_EDGE_SHARE = 0.04  # of a view's side: boxes of cut vessels end this near to its border
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """A rectangle of the picture, in whole pixels, and the input size that a model of free size shall run it at."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    size: tuple[int, int] | None = None
+
+
+def whole(width: int, height: int, *, longest: int | None = None) -> Region:
+    """The whole picture, for a model of free size reduced so that its longer side is at most `longest`."""
+    if longest is None or max(width, height) <= longest:
+        return Region(x=0, y=0, width=width, height=height, size=(width, height))
+    scale = longest / max(width, height)
+    return Region(x=0, y=0, width=width, height=height, size=(round(width * scale), round(height * scale)))
+
+
+def tiles(area: Region, tile_width: int, tile_height: int) -> list[Region]:
+    """Overlapping tiles over `area`, all of one size (smaller only where the area is)."""
+    width, height = min(tile_width, area.width), min(tile_height, area.height)
+    return [
+        Region(x=area.x + x, y=area.y + y, width=width, height=height, size=(width, height))
+        for y in _starts(area.height, height)
+        for x in _starts(area.width, width)
+    ]
+
+
+def _starts(length: int, tile: int) -> list[int]:
+    if tile >= length:
+        return [0]
+    count = int(np.ceil((length - tile) / (tile * (1.0 - OVERLAP)))) + 1
+    return [round(i * (length - tile) / (count - 1)) for i in range(count)]
+
+
+def auto_regions(detector: Detector, width: int, height: int) -> list[Region]:
+    """What `--tiles auto` looks at: the whole picture; for a model of free size also tiles where it was reduced.
+
+    A model of fixed size gets the whole picture as its makers run it: tiles show it pieces of large vessels, which it
+    was not made for, so they are only used when asked for.
+    """
+    if detector.info.size is not None:
+        return [whole(width, height)]
+    full = whole(width, height, longest=FREE_SIZE[0])
+    if max(width, height) <= _REDUCTION_MAX * FREE_SIZE[0]:
+        return [full]
+    return [full, *tiles(full, *FREE_SIZE)]
+
+
+def find_in(detector: Detector, image: U8, regions: list[Region], *, min_score: float) -> Found:
+    """Detections of all regions of a picture [H, W, 3], merged, in pixels of the picture, by falling score."""
+    if len(regions) == 1 and regions[0].width == image.shape[1] and regions[0].height == image.shape[0]:
+        return detector.find(image, min_score=min_score, size=regions[0].size)
+    parts, cuts = [], []
+    for region in regions:
+        view = image[region.y : region.y + region.height, region.x : region.x + region.width]
+        boxes = detector.find(view, min_score=min_score, size=region.size)
+        cuts.append(_cut(boxes.corners, region, image.shape[1], image.shape[0]))
+        shift = np.array([region.x, region.y] * 2, dtype=np.float32)
+        parts.append(Found(corners=boxes.corners + shift, scores=boxes.scores, classes=boxes.classes))
+    return merge_views(join(parts), np.concatenate(cuts))
+
+
+def _cut(corners: F32, region: Region, width: int, height: int) -> NDArray[np.bool_]:
+    """Which boxes [N, 4] (in pixels of the region) end at a border of the region that is not the picture's."""
+    cut = np.zeros(len(corners), dtype=bool)
+    near_x, near_y = _EDGE_SHARE * region.width, _EDGE_SHARE * region.height
+    if region.x > 0:
+        cut |= corners[:, 0] < near_x
+    if region.y > 0:
+        cut |= corners[:, 1] < near_y
+    if region.x + region.width < width:
+        cut |= corners[:, 2] > region.width - near_x
+    if region.y + region.height < height:
+        cut |= corners[:, 3] > region.height - near_y
+    return cut

@@ -1,0 +1,1 @@
+"""From raw sensor pictures to measurements: camera frames to boxes, radar video to plots."""

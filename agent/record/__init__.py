@@ -1,0 +1,1 @@
+"""Records: the event log, checkpoints, and replay through the core."""

@@ -1,0 +1,71 @@
+"""Checkpoints: the core's state with the place in the log from which to go on.
+
+Promises:
+- a checkpoint on disk is whole or not there (written aside, synced, renamed); a broken one is set aside, not trusted;
+- checkpoint + tail of the log gives the core that was killed, with its track and alert identities.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cbor2
+
+from agent.record.log import Position
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """State of the core after every event before `position`; `at_s` is its newest logic time."""
+
+    at_s: float
+    position: Position
+    digest: str
+    state: bytes
+
+
+def write_checkpoint(path: Path, c: Checkpoint) -> None:
+    """Replace the checkpoint atomically."""
+    body = cbor2.dumps([VERSION, c.at_s, c.position.segment, c.position.offset, c.digest, c.state])
+    aside = path.with_suffix(".new")
+    with aside.open("wb") as f:
+        f.write(zlib.crc32(body).to_bytes(4, "little") + body)
+        f.flush()
+        os.fsync(f.fileno())
+    aside.replace(path)
+    fd = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def read_checkpoint(path: Path) -> Checkpoint | None:
+    """The last checkpoint; None where there is none. A broken one is renamed `.broken` and None is returned."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        if zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
+            raise ValueError("checksum")
+        version, at_s, segment, offset, digest, state = cbor2.loads(data[4:])
+        if version != VERSION:
+            raise ValueError("version")
+        return Checkpoint(
+            at_s=float(at_s),
+            position=Position(segment=str(segment), offset=int(offset)),
+            digest=str(digest),
+            state=bytes(state),
+        )
+    except (ValueError, TypeError, cbor2.CBORDecodeError):
+        path.replace(path.with_suffix(".broken"))
+        return None

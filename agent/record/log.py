@@ -1,0 +1,217 @@
+"""The event log: everything that enters the core, on disk before the core acts on it.
+
+Promises:
+- an event that was appended is in the operating system's hands when `append` returns (it survives kill -9), and on the
+  disk when `sync` returns (it survives a power cut); alerts are committed only after `sync`;
+- a torn or corrupted block costs that block, is counted, and never hides the blocks behind it;
+- files may be concatenated: the result is a log;
+- at most `max_bytes` are kept: the oldest whole segments go first.
+
+Block: b"VGL1" | u32 stored length | u32 CRC-32 of the stored bytes | zlib of a CBOR array of [seen_s, packed event].
+All integers little-endian. Segments are named by the logic time at which they begin, one an hour.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+import cbor2
+
+from agent.errors import InputError, ProtocolError
+from agent.packing import pack, unpack
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from agent.messages import Event
+
+MAGIC = b"VGL1"
+HEADER = struct.Struct("<4sII")
+MAX_BLOCK = 16 * 1024 * 1024
+SEGMENT_S = 3600.0
+SUFFIX = ".vlog"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """A place between two blocks: segment file name and byte offset."""
+
+    segment: str
+    offset: int
+
+
+@dataclass(slots=True)
+class ReadReport:
+    """What reading met: whole blocks, broken blocks, bytes that belong to none."""
+
+    blocks: int = 0
+    broken: int = 0
+    skipped_bytes: int = 0
+
+
+class EventLog:
+    """Appends to the newest segment of a directory."""
+
+    def __init__(self, directory: Path, max_bytes: int) -> None:
+        self.directory = directory
+        self.max_bytes = max_bytes
+        directory.mkdir(parents=True, exist_ok=True)
+        self._file: io.FileIO | None = None
+        self._name = ""
+        self._offset = 0
+        self._began_s = 0.0
+        self._dirty = False
+
+    @property
+    def position(self) -> Position:
+        """Where the next block will stand."""
+        return Position(segment=self._name, offset=self._offset)
+
+    def append(self, events: Sequence[tuple[float, Event]]) -> None:
+        """Write one block of (seen_s, event), in order.
+
+        Raises:
+            OSError: the disk is full or gone; the half block is cut off again.
+
+        """
+        if not events:
+            return
+        self._roll(events[0][1].at_s)
+        block = encode_block(events)
+        assert self._file is not None  # noqa: S101 - _roll has just opened it
+        try:
+            if self._file.write(block) != len(block):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.directory / self._name))
+        except OSError:
+            self._drop_torn_tail()
+            raise
+        self._offset += len(block)
+        self._dirty = True
+
+    def sync(self) -> None:
+        """Force what was appended to the disk."""
+        if self._file is not None and self._dirty:
+            os.fdatasync(self._file.fileno())
+            self._dirty = False
+
+    def close(self) -> None:
+        """Sync and release. Idempotent."""
+        if self._file is not None:
+            self.sync()
+            self._file.close()
+            self._file = None
+
+    def _drop_torn_tail(self) -> None:
+        assert self._file is not None  # noqa: S101 - only called by append
+        fd = self._file.fileno()
+        os.ftruncate(fd, self._offset)
+        os.lseek(fd, self._offset, os.SEEK_SET)
+
+    def _roll(self, at_s: float) -> None:
+        if self._file is not None and 0.0 <= at_s - self._began_s < SEGMENT_S:
+            return
+        self.close()
+        name = f"{int(at_s * 1000):015d}{SUFFIX}"
+        while (self.directory / name).exists():
+            name = f"{int(name.removesuffix(SUFFIX)) + 1:015d}{SUFFIX}"
+        # unbuffered: what write() took is the kernel's, and a refused block leaves nothing behind in Python
+        self._file = (self.directory / name).open("xb", buffering=0)
+        self._name, self._offset, self._began_s = name, 0, at_s
+        self._retire()
+
+    def _retire(self) -> None:
+        files = segments(self.directory)
+        total = sum(f.stat().st_size for f in files)
+        for f in files[:-1]:
+            if total <= self.max_bytes:
+                return
+            total -= f.stat().st_size
+            f.unlink()
+
+
+def segments(directory: Path) -> list[Path]:
+    """Segment files of a directory, oldest first."""
+    return sorted(directory.glob("*" + SUFFIX))
+
+
+def encode_block(events: Sequence[tuple[float, Event]]) -> bytes:
+    """One block of (seen_s, event)."""
+    stored = zlib.compress(cbor2.dumps([[seen_s, pack(e)] for seen_s, e in events]), 1)
+    return HEADER.pack(MAGIC, len(stored), zlib.crc32(stored)) + stored
+
+
+def read_log(
+    path: Path, start: Position | None = None, report: ReadReport | None = None
+) -> Iterator[tuple[float, Event]]:
+    """(seen_s, event) of a log file, or of a directory of segments, from `start` on.
+
+    Raises:
+        InputError: the path is not there, or holds no event log at all.
+
+    """
+    report = report if report is not None else ReadReport()
+    try:
+        files = segments(path) if path.is_dir() else [path]
+        for file in files:
+            if start is not None and file.name < start.segment:
+                continue
+            offset = start.offset if start is not None and file.name == start.segment else 0
+            with file.open("rb") as f:
+                f.seek(offset)
+                yield from _blocks(f, report)
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read as an event log: {e.strerror or e}") from e
+    if report.blocks == 0 and report.skipped_bytes > 0 and start is None:
+        raise InputError(
+            f"{path}: is no event log of Vigía (no block begins with VGL1); give a .vlog file or its folder"
+        )
+
+
+def _blocks(f: BinaryIO, report: ReadReport) -> Iterator[tuple[float, Event]]:
+    while head := f.read(HEADER.size):
+        block_at = f.tell() - len(head)
+        events = _block(f, head)
+        if events is None:
+            report.broken += 1
+            f.seek(block_at + 1)
+            report.skipped_bytes += 1 + _seek_magic(f)
+            continue
+        report.blocks += 1
+        yield from events
+
+
+def _block(f: BinaryIO, head: bytes) -> list[tuple[float, Event]] | None:
+    if len(head) < HEADER.size:
+        return None
+    magic, length, crc = HEADER.unpack(head)
+    if magic != MAGIC or length > MAX_BLOCK:
+        return None
+    stored = f.read(length)
+    if len(stored) < length or zlib.crc32(stored) != crc:
+        return None
+    try:
+        raw = zlib.decompressobj()
+        rows = cbor2.loads(raw.decompress(stored, MAX_BLOCK * 4))
+        return [(float(seen_s), unpack(row)) for seen_s, row in rows]
+    except (ProtocolError, cbor2.CBORDecodeError, zlib.error, TypeError, ValueError):
+        return None
+
+
+def _seek_magic(f: BinaryIO) -> int:
+    """Move to the next block's start (or the end of the file); bytes passed over."""
+    start = f.tell()
+    keep = b""
+    while chunk := f.read(65_536):
+        at = (keep + chunk).find(MAGIC)
+        if at >= 0:
+            f.seek(f.tell() - len(chunk) - len(keep) + at)
+            return f.tell() - start
+        keep = (keep + chunk)[-3:]
+    return f.tell() - start

@@ -1,0 +1,1 @@
+"""The running daemon: sensor workers, the core thread, children, supervision, health, systemd."""

@@ -1,0 +1,159 @@
+"""Cameras and radar video: a child process each, seen from the parent.
+
+Promises:
+- a child is a fresh interpreter on a socket pair; frames and spokes never cross it, measurements and health do;
+- a child that ends, or says nothing for `HANG_S`, is killed and started anew with growing delays, and that is reported;
+- a child ends when its parent does (end of the socket, PR_SET_PDEATHSIG).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from agent.errors import ProtocolError
+from agent.messages import SensorHealth, SensorState
+from agent.packing import unpack
+from agent.runtime.backoff import Backoff
+from agent.runtime.channel import Channel, ChannelClosed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.clock import SystemClock
+    from agent.config.schema import Sensor
+    from agent.messages import Measurement
+
+log = logging.getLogger("vigia.sensor")
+HANG_S = 20.0  # a healthy child sends at least a heartbeat every second
+
+
+class ChildSensor:
+    """One camera or radar-video source. `kind` is "camera" or "radar"."""
+
+    def __init__(
+        self,
+        sensor: Sensor,
+        kind: str,
+        site_height_m: float,
+        clock: SystemClock,
+        emit: Callable[[str, Measurement], None],
+    ) -> None:
+        self.sensor = sensor
+        self.name = sensor.name
+        self.finished = False
+        self.pid: int | None = None
+        self._start_message = [
+            "start",
+            {
+                "kind": kind,
+                "sensor": sensor.model_dump(mode="json"),
+                "anchor_s": clock.anchor_s,
+                "site_height_m": site_height_m,
+            },
+        ]
+        self._clock = clock
+        self._emit = emit
+        self._stop = threading.Event()
+        self._channel: Channel | None = None
+        self._picture: tuple[float, bytes] | None = None
+        self._thread = threading.Thread(target=self._run, name=f"child-{sensor.name}", daemon=True)
+
+    def start(self) -> None:
+        """Start the child, in the background."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the child: asked first, killed after 2 s. Idempotent."""
+        self._stop.set()
+        if (channel := self._channel) is not None:
+            with contextlib.suppress(ChannelClosed):
+                channel.send(["stop"])
+        if self._thread.is_alive():
+            self._thread.join(6.0)
+
+    def picture(self) -> tuple[float, bytes] | None:
+        """(at_s, JPEG with boxes) of the newest frame that the child has offered."""
+        return self._picture
+
+    def ask_picture(self) -> None:
+        """Ask the child for a picture; it comes when there is a new frame."""
+        if (channel := self._channel) is not None:
+            with contextlib.suppress(ChannelClosed):
+                channel.send(["picture"])
+
+    def _run(self) -> None:
+        backoff = Backoff()
+        while not self._stop.is_set():
+            ours, theirs = socket.socketpair()
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-m", "agent.runtime.child", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+            )
+            theirs.close()
+            self.pid = process.pid
+            channel = self._channel = Channel(ours)
+            try:
+                channel.send(self._start_message)
+                why = self._listen(channel, backoff)
+            except ChannelClosed as e:
+                why = str(e)
+            finally:
+                self._channel = None
+                self._end(process, channel)
+                self.pid = None
+            if self._stop.is_set() or self.finished:
+                return
+            log.warning(
+                "sensor %s: its process ended (%s, exit %s); starting it again", self.name, why, process.returncode
+            )
+            self._report(
+                SensorState.UNAVAILABLE, f"the sensor's process ended (exit {process.returncode}); restarting it"
+            )
+            self._stop.wait(backoff.failure(self._clock.now().t_s))
+
+    def _listen(self, channel: Channel, backoff: Backoff) -> str:
+        heard_s = self._clock.now().t_s
+        while not self._stop.is_set():
+            message = channel.recv(0.5)
+            now_s = self._clock.now().t_s
+            if message is None:
+                if now_s - heard_s > HANG_S:
+                    return f"it said nothing for {HANG_S:g} s"
+                continue
+            heard_s = now_s
+            backoff.success(now_s)
+            if self._handle(message) == "end":
+                self.finished = True
+                return "it has nothing more to do"
+        return "it was stopped"
+
+    def _handle(self, message: list[Any]) -> str:
+        kind = message[0]
+        if kind == "m" and len(message) == 2:
+            try:
+                self._emit(self.name, unpack(message[1]))
+            except ProtocolError as e:
+                raise ChannelClosed(f"its message does not fit: {e}") from e
+        elif kind == "picture" and len(message) == 3:
+            self._picture = (float(message[1]), bytes(message[2]))
+        return str(kind)
+
+    def _report(self, state: SensorState, sentence: str) -> None:
+        self._emit(
+            self.name, SensorHealth(at_s=self._clock.now().t_s, source=self.name, state=state, sentence=sentence)
+        )
+
+    def _end(self, process: subprocess.Popen[bytes], channel: Channel) -> None:
+        channel.close()
+        try:
+            process.wait(2.0)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

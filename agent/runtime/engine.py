@@ -1,0 +1,261 @@
+"""The core's thread: intake -> log -> core -> outbox, in this order, and checkpoints.
+
+Promises:
+- an event is in the log before the core acts on it; the log is synced before the alerts that rest on it are committed;
+- alerts are committed to the outbox before anything is sent; one that cannot be committed (disk full) is kept and tried
+  again, and no checkpoint is written over it;
+- after kill -9: checkpoint + tail of the log give the same core again; alerts that the tail raises a second time carry
+  the same (id, revision), and the outbox knows them;
+- a log that cannot be written is reported and does not stop the watch.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from agent.core import Core
+from agent.errors import VigiaError
+from agent.messages import (
+    Alert,
+    AlertState,
+    ClockChange,
+    ConfigChange,
+    RuleHealth,
+    SensorHealth,
+    SensorState,
+    TrackPicture,
+)
+from agent.record.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from agent.record.log import EventLog, ReadReport, read_log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from agent.clock import Clock
+    from agent.config.load import LoadedConfig
+    from agent.messages import Effect, Event
+    from agent.runtime.intake import Intake
+
+log = logging.getLogger("vigia.core")
+T = TypeVar("T")
+CLOCK_STEP_S = 0.5  # a wall clock that moved by more than this is told to the core
+
+
+class Sink(Protocol):
+    """Where effects go: the publisher."""
+
+    def submit_alerts(self, alerts: Sequence[Alert]) -> None:
+        """Commit; returns when durable."""
+
+    def submit_tracks(self, picture: TrackPicture) -> None:
+        """Offer the newest tracks."""
+
+    def submit_health(self, health: SensorHealth) -> None:
+        """Offer a health report."""
+
+    def submit_clock(self, change: ClockChange) -> None:
+        """Tell of a step of the wall clock."""
+
+
+class Engine:
+    """Owns core, log and checkpoint. `recover` first, then `start`."""
+
+    def __init__(self, loaded: LoadedConfig, directory: Path) -> None:
+        self.loaded = loaded
+        self.core = Core(loaded.config)
+        self.progress = 0  # grows with every turn of the loop: what the watchdog watches
+        self.picture: TrackPicture | None = None
+        self.open_alerts: dict[int, Alert] = {}
+        self.health: dict[str, SensorHealth] = {}
+        self.rules: dict[str, RuleHealth] = {}
+        self.newest_s = 0.0
+        self._log_dir = directory / "log"
+        self._checkpoint_path = directory / "core.checkpoint"
+        self._log = EventLog(self._log_dir, loaded.config.storage.log_max_bytes)
+        self._pending: list[Alert] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="core", daemon=True)
+        self._checkpoint_s = 0.0
+        self._offset_s: float | None = None
+        self._new_config: LoadedConfig | None = None
+        self._log_failing = False
+        self._clock: Clock
+        self._intake: Intake
+        self.sink: Sink  # changed by a reload
+
+    def recover(self) -> str:
+        """Bring back the core of the last run from checkpoint and log; one sentence on what was found."""
+        checkpoint = read_checkpoint(self._checkpoint_path)
+        position = None
+        if checkpoint is not None:
+            self.core = Core.restore(self.loaded.config, checkpoint.state)
+            position, self.newest_s = checkpoint.position, checkpoint.at_s
+        report, events = ReadReport(), 0
+        for _, event in read_log(self._log_dir, position, report):
+            events += 1
+            self.newest_s = max(self.newest_s, event.at_s)
+            self._take_effects(self.core.step(event), replayed=True)
+        broken = f", {report.broken} broken blocks passed over" if report.broken else ""
+        found = "no checkpoint" if checkpoint is None else f"checkpoint of {checkpoint.at_s:.1f}"
+        return f"{found}, {events} events replayed from the log{broken}"
+
+    def start(self, clock: Clock, intake: Intake, sink: Sink) -> None:
+        """Begin to live: commits what recovery left to commit, then takes events."""
+        self._clock, self._intake, self.sink = clock, intake, sink
+        now = clock.now()
+        change = ConfigChange(at_s=now.t_s, digest=self.loaded.digest, toml=self.loaded.text)
+        self._turn([(now.t_s, change)])
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the turn, write a checkpoint, close the log. Idempotent."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(10.0)
+        self._checkpoint()
+        self._log.close()
+
+    def reconfigure(self, loaded: LoadedConfig) -> None:
+        """Use another configuration from the next turn on; tracks and open alerts are kept."""
+        self._new_config = loaded
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            events = self._intake.take(0.5)
+            self._turn([*self._changes(), *events])
+            if self._clock.now().t_s - self._checkpoint_s >= self.loaded.config.storage.checkpoint_s:
+                self._checkpoint()
+            self.progress += 1
+
+    def _changes(self) -> list[tuple[float, Event]]:
+        """Changes of configuration and wall clock, as events."""
+        out: list[tuple[float, Event]] = []
+        now = self._clock.now()
+        if (loaded := self._new_config) is not None:
+            self._new_config = None
+            self.core = Core.restore(loaded.config, self.core.state())
+            self.loaded = loaded
+            out.append((now.t_s, ConfigChange(at_s=self._not_back(now.t_s), digest=loaded.digest, toml=loaded.text)))
+        offset_s = now.wall_s - now.t_s
+        if self._offset_s is None or abs(offset_s - self._offset_s) > CLOCK_STEP_S:
+            self._offset_s = offset_s
+            at_s = self._not_back(now.t_s)
+            out.append((now.t_s, ClockChange(at_s=at_s, offset_s=round(offset_s, 3), error_ms=now.error_ms)))
+        return out
+
+    def _not_back(self, now_s: float) -> float:
+        """Changes take effect where the core is in time: a little behind now, by the reorder window."""
+        return min(now_s, max(self.newest_s, now_s - self.loaded.config.tracking.reorder_s))
+
+    def _turn(self, events: Sequence[tuple[float, Event]]) -> None:
+        if events:
+            self._append(events)
+        for _, event in events:
+            self.newest_s = max(self.newest_s, event.at_s)
+            if isinstance(event, SensorHealth):
+                self._note_health(event)
+            elif isinstance(event, ClockChange):
+                self._offer(self.sink.submit_clock, event)
+            self._take_effects(self.core.step(event), replayed=False)
+        if self._pending:
+            self._commit()
+
+    def _append(self, events: Sequence[tuple[float, Event]]) -> None:
+        try:
+            self._log.append(events)
+        except OSError as e:
+            if not self._log_failing:
+                self._log_failing = True
+                self._trouble(
+                    "event-log", f"the event log in {self._log_dir} cannot be written: {e.strerror}; free space"
+                )
+        else:
+            if self._log_failing:
+                self._log_failing = False
+                self._checkpoint()  # the log has a gap: never replay across it
+                self._trouble("event-log", "the event log is written again", SensorState.OK)
+
+    def _take_effects(self, effects: Sequence[Effect], *, replayed: bool) -> None:
+        for effect in effects:
+            if isinstance(effect, Alert):
+                self._pending.append(effect)
+                if effect.state is AlertState.CLEARED:
+                    self.open_alerts.pop(effect.id, None)
+                else:
+                    self.open_alerts[effect.id] = effect
+            elif isinstance(effect, TrackPicture):
+                self.picture = effect
+                if not replayed:
+                    self.sink.submit_tracks(effect)
+            else:
+                self.rules[effect.rule_name] = effect
+                if not replayed:
+                    self._offer(self.sink.submit_health, _rule_health(effect))
+
+    def _commit(self) -> None:
+        try:
+            self._log.sync()
+            self.sink.submit_alerts(tuple(self._pending))
+        except (OSError, sqlite3.Error, VigiaError) as e:
+            self._trouble(
+                "outbox", f"{len(self._pending)} alerts cannot be committed: {e}; kept and tried again; free space"
+            )
+            return
+        for alert in self._pending:
+            log.warning("alert %d.%d %s: %s", alert.id, alert.revision, alert.state, "; ".join(alert.reasons))
+        self._pending.clear()
+        if self.health.get("outbox") is not None:
+            self._trouble("outbox", "alerts are committed again", SensorState.OK)
+
+    def _offer(self, submit: Callable[[T], None], what: T) -> None:
+        """Hand over what may be lost without harm: it comes again, or the next one says the same."""
+        try:
+            submit(what)
+        except (OSError, sqlite3.Error, VigiaError) as e:
+            log.debug("not taken by the outbox: %s", e)  # the publisher reports its own trouble
+
+    def _checkpoint(self) -> None:
+        if self._pending:
+            return
+        self._checkpoint_s = self._clock.now().t_s
+        try:
+            self._log.sync()
+            write_checkpoint(
+                self._checkpoint_path,
+                Checkpoint(
+                    at_s=self.newest_s,
+                    position=self._log.position,
+                    digest=self.loaded.digest,
+                    state=self.core.state(),
+                ),
+            )
+        except OSError as e:
+            self._trouble("checkpoint", f"{self._checkpoint_path} cannot be written: {e.strerror}; free space")
+        else:
+            if "checkpoint" in self.health:
+                self._trouble("checkpoint", "checkpoints are written again", SensorState.OK)
+
+    def _note_health(self, health: SensorHealth) -> None:
+        before = self.health.get(health.source)
+        self.health[health.source] = health
+        if before is None or before.state is not health.state:
+            level = logging.INFO if health.state in (SensorState.OK, SensorState.STARTING) else logging.WARNING
+            log.log(level, "sensor %s is %s: %s", health.source, health.state, health.sentence)
+        self._offer(self.sink.submit_health, health)
+
+    def _trouble(self, source: str, sentence: str, state: SensorState = SensorState.DEGRADED) -> None:
+        known = self.health.get(source)
+        if known is not None and known.state is state:
+            return
+        self._note_health(SensorHealth(at_s=self.newest_s, source=source, state=state, sentence=sentence))
+        if state is SensorState.OK:
+            del self.health[source]
+
+
+def _rule_health(rule: RuleHealth) -> SensorHealth:
+    state = SensorState.DEGRADED if rule.suspended else SensorState.OK
+    return SensorHealth(at_s=rule.at_s, source=f"rule:{rule.rule_name}", state=state, sentence=rule.sentence)

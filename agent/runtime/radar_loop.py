@@ -1,0 +1,101 @@
+"""What a radar-video child does: transport x decoder x plot extraction; scans and health go up, spokes never do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from agent.drivers.radar.video import VideoOptions
+from agent.drivers.table import load_driver
+from agent.errors import UnsupportedError
+from agent.messages import SensorState
+from agent.perception.radar.extract import PlotExtractor
+from agent.transport import open_transport
+from agent.transport.base import EndOfData
+
+if TYPE_CHECKING:
+    from agent.drivers.base import Decoder
+    from agent.drivers.radar.video import Spoke
+    from agent.runtime.backoff import Backoff
+    from agent.runtime.child import Link
+    from agent.transport.base import Chunk
+
+READ_S = 0.5
+LOST_WARN = 0.1  # share of spokes lost in a scan from which it is worth a caution
+
+
+class RadarLoop:
+    """One radar. A radar with two ranges gives two sources, each with its own extractor."""
+
+    def __init__(self, link: Link, site_height_m: float) -> None:  # noqa: ARG002 - the shape of all loops
+        self._link = link
+        driver = load_driver(link.sensor.driver)
+        options = driver.Options.model_validate(link.sensor.options)
+        if not isinstance(options, VideoOptions):
+            raise UnsupportedError(f'driver "{link.sensor.driver}" gives no radar video; use it as a line sensor')
+        self._options = options
+        self._decoder: Decoder[Spoke] = driver(link.sensor.name, options)
+        self._extractors: dict[str, PlotExtractor] = {}
+        self._scans = 0
+
+    def run(self, backoff: Backoff) -> None:
+        """Until the radar goes away (SensorUnavailable, EndOfData) or the parent says stop."""
+        link = self._link
+        transport = open_transport(link.sensor.url, link.clock)
+        try:
+            link.health.opened(link.clock.now().t_s)
+            while not link.stop.is_set():
+                try:
+                    chunk = transport.read(READ_S)
+                except EndOfData:
+                    self._flush()
+                    raise
+                now_s = link.clock.now().t_s
+                if chunk is not None:
+                    self._decode(chunk, now_s)
+                    backoff.success(now_s)
+                link.beat()
+                counters = self._counters()
+                report = link.health.judge(now_s, counters, self._decoder.last_error, self._note())
+                if report is not None:
+                    link.emit(report)
+        finally:
+            self._decoder.close()
+            transport.close()
+
+    def _decode(self, chunk: Chunk, now_s: float) -> None:
+        for spoke in self._decoder.decode(chunk.data, chunk.at, chunk.stream):
+            self._link.health.data(now_s)
+            self._feed(spoke)
+
+    def _flush(self) -> None:
+        for spoke in self._decoder.flush(self._link.clock.now()):
+            self._feed(spoke)
+
+    def _feed(self, spoke: Spoke) -> None:
+        extractor = self._extractors.get(spoke.source)
+        if extractor is None:
+            if len(self._extractors) >= 4:
+                return  # a radar has two ranges; more sources than that are somebody's joke
+            extractor = self._extractors[spoke.source] = PlotExtractor(spoke.source, self._options)
+        scan = extractor.feed(spoke)
+        if scan is not None:
+            self._scans += 1
+            self._link.emit(scan)
+
+    def _counters(self) -> Counter[str]:
+        total = Counter(self._decoder.counters)
+        for extractor in self._extractors.values():
+            total.update(extractor.counters)
+        return total
+
+    def _note(self) -> tuple[SensorState, str] | None:
+        for extractor in self._extractors.values():
+            if self._scans and extractor.last.seen < 1.0 - LOST_WARN:
+                return (
+                    SensorState.DEGRADED,
+                    f"{1.0 - extractor.last.seen:.0%} of the spokes of the last turn are missing",
+                )
+            if extractor.counters["no_heading"] > 4096 and not extractor.counters["scans"]:
+                return SensorState.DEGRADED, "the spokes carry no heading: set heading_deg, or feed the radar a heading"
+        return None

@@ -1,0 +1,196 @@
+"""What runs, in one table: sensors, core, publisher, page, status socket; started in order, stopped in reverse.
+
+Promises:
+- READY is told to systemd when every configured sensor has been started (not: is healthy) and the outbox is open;
+- the watchdog is fed only while core and publisher make progress; a cut sensor cable never restarts the box;
+- a reload with a bad configuration changes nothing; with a good one, only the sensors that changed are restarted and
+  the tracks are kept.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from agent import __version__
+from agent.clock import SystemClock
+from agent.drivers.table import DRIVERS
+from agent.messages import SensorHealth, SensorState
+from agent.publish.client import Publisher
+from agent.publish.outbox import Outbox
+from agent.runtime.children import ChildSensor
+from agent.runtime.engine import Engine
+from agent.runtime.intake import Intake
+from agent.runtime.notify import notify, watchdog_period_s
+from agent.runtime.page import Page
+from agent.runtime.status import StatusServer
+from agent.runtime.workers import LineSensor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agent.config.load import LoadedConfig
+    from agent.config.schema import Sensor
+    from agent.messages import Measurement
+
+log = logging.getLogger("vigia")
+STALL_S = 20.0  # core or publisher without progress for this long: the watchdog is no longer fed
+
+
+class Agent:
+    """The daemon's parts, assembled from one checked configuration."""
+
+    def __init__(self, loaded: LoadedConfig, directory: Path) -> None:
+        self.loaded = loaded
+        self.directory = directory
+        config = loaded.config
+        self.engine = Engine(loaded, directory)
+        log.info("recovery: %s", self.engine.recover())
+        self.clock = SystemClock(not_before_s=self.engine.newest_s)
+        self.intake = Intake(self.clock, tick_s=config.tracking.tick_s, reorder_s=config.tracking.reorder_s)
+        self.outbox = Outbox(directory / "outbox.sqlite", max_bytes=config.publish.outbox_max_bytes)
+        self.publisher = self._make_publisher(loaded)
+        self.sensors: dict[str, LineSensor | ChildSensor] = {}
+        self.page = Page(self) if config.web.enabled else None
+        self.status_server = StatusServer(directory / "status.sock", self.status)
+        self._stopping = threading.Event()
+        self._seen_progress: tuple[int, int] = (-1, -1)
+        self._progress_s = time.monotonic()
+
+    def start(self) -> None:
+        """Start every part; tells systemd READY."""
+        self.publisher.start()
+        self.engine.start(self.clock, self.intake, self.publisher)
+        for sensor in self.loaded.config.sensor:
+            self._start_sensor(sensor)
+        self.status_server.start()
+        if self.page is not None:
+            self.page.start()
+        notify("READY=1\nSTATUS=running")
+        log.info(
+            "vigia %s runs as node %s with %d sensors", __version__, self.loaded.config.site.node_id, len(self.sensors)
+        )
+
+    def stop(self) -> None:
+        """Stop sensors first, then let core and publisher finish. Idempotent."""
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        notify("STOPPING=1")
+        if self.page is not None:
+            self.page.stop()
+        self.status_server.stop()
+        self._stop_sensors(list(self.sensors))
+        self.engine.stop()
+        self.publisher.stop(5.0)
+        self.outbox.close()
+        log.info("stopped")
+
+    def finished(self) -> bool:
+        """All sensors are recordings and all are over."""
+        return bool(self.sensors) and all(s.finished for s in self.sensors.values())
+
+    def reload(self, loaded: LoadedConfig) -> None:
+        """Go on with another configuration."""
+        notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        old = {s.name: s for s in self.loaded.config.sensor}
+        new = {s.name: s for s in loaded.config.sensor}
+        same_site = loaded.config.site == self.loaded.config.site
+        self._stop_sensors([n for n in self.sensors if new.get(n) != old.get(n) or not same_site])
+        self.loaded = loaded
+        self.engine.reconfigure(loaded)
+        self._change_publisher(loaded)
+        for sensor in loaded.config.sensor:
+            if sensor.name not in self.sensors:
+                self._start_sensor(sensor)
+        notify("READY=1")
+        log.info("configuration reloaded: %s", loaded.path)
+
+    def feed_watchdog(self) -> None:
+        """Tell systemd that we live, if core and publisher do."""
+        progress = (self.engine.progress, int(self.publisher.status()["progress"]))
+        now_s = time.monotonic()
+        if progress[0] != self._seen_progress[0] and progress[1] != self._seen_progress[1]:
+            self._seen_progress, self._progress_s = progress, now_s
+        if now_s - self._progress_s < STALL_S:
+            notify("WATCHDOG=1")
+
+    def watchdog_wait_s(self) -> float:
+        """How long the main thread may sleep between two feedings."""
+        return min(watchdog_period_s() or 5.0, 5.0)
+
+    def report(self, source: str, state: SensorState, sentence: str) -> None:
+        """A health report of the box itself, e.g. a configuration that was refused."""
+        self._emit(source, SensorHealth(at_s=self.clock.now().t_s, source=source, state=state, sentence=sentence))
+
+    def status(self) -> dict[str, Any]:
+        """What `vigia status` prints."""
+        engine = self.engine
+        picture = engine.picture
+        return {
+            "node": self.loaded.config.site.node_id,
+            "version": __version__,
+            "pid": os.getpid(),
+            "config": self.loaded.path,
+            "config_digest": self.loaded.digest[:16],
+            "sensors": {
+                name: {"state": h.state.value, "evidence": h.sentence, "counters": dict(h.counters)}
+                for name, h in sorted(engine.health.items())
+            },
+            "rules": {n: {"suspended": r.suspended, "evidence": r.sentence} for n, r in sorted(engine.rules.items())},
+            "tracks": 0 if picture is None else len(picture.tracks),
+            "open_alerts": len(engine.open_alerts),
+            "events_dropped": dict(self.intake.dropped),
+            "events_late": dict(self.intake.late),
+            "publish": self.publisher.status(),
+        }
+
+    def _make_publisher(self, loaded: LoadedConfig) -> Publisher:
+        c = loaded.config
+        return Publisher(
+            c.publish,
+            c.site,
+            self.outbox,
+            self.clock,
+            self._on_publish_health,
+            sensors=[s.name for s in c.sensor],
+            rules=[(r.kind, r.name) for r in c.rule],
+            zones=[z.name for z in c.zone],
+        )
+
+    def _change_publisher(self, loaded: LoadedConfig) -> None:
+        """One publisher is one boot with one birth: another configuration is another publisher on the same outbox."""
+        old, self.publisher = self.publisher, self._make_publisher(loaded)
+        self.engine.sink = self.publisher
+        old.stop(2.0)
+        self.publisher.start()
+
+    def _start_sensor(self, sensor: Sensor) -> None:
+        if not sensor.enabled:
+            return
+        spec = DRIVERS[sensor.driver]
+        worker: LineSensor | ChildSensor
+        if spec.runs == "thread":
+            worker = LineSensor(sensor, self.clock, self._emit)
+        else:
+            worker = ChildSensor(sensor, spec.runs, self.loaded.config.site.height_m, self.clock, self._emit)
+        self.sensors[sensor.name] = worker
+        worker.start()
+
+    def _stop_sensors(self, names: list[str]) -> None:
+        threads = [threading.Thread(target=self.sensors[n].stop) for n in names]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        for n in names:
+            del self.sensors[n]
+
+    def _emit(self, source: str, message: Measurement) -> None:
+        self.intake.put(source, message)
+
+    def _on_publish_health(self, health: SensorHealth) -> None:
+        self._emit(health.source, health)

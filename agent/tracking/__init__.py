@@ -1,0 +1,1 @@
+"""Plots and bearings to tracks: filter, association, initiation, deletion. Pure."""

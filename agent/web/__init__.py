@@ -1,0 +1,1 @@
+"""The operator's page: its own process, loopback only, read-only."""

@@ -1,0 +1,155 @@
+"""AIS messages from the bits up: ITU-R M.1371-5, annex 8, and the VDM sentence of IEC 61162-1.
+
+Promises:
+- messages 1 (168 bits), 5 (424), 18 (168), 24 part A (160) and part B (168), every bit accounted for;
+- what a station does not know is sent as the standard's "not available" value, never as zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hardware_sim import nmea
+from hardware_sim.geo import KNOT_MPS
+
+_SIX_BIT = "@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_ !\"#$%&'()*+,-./0123456789:;<=>?"
+_CHUNK = 56
+"""Payload characters per sentence: keeps the longest sentence under 82."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """What a position report says. `turn_dpm` in degrees per minute; `nav_status` 0: under way, 1: at anchor."""
+
+    mmsi: int
+    lat: float
+    lon: float
+    sog_mps: float
+    cog_deg: float
+    heading_deg: float | None
+    turn_dpm: float = 0.0
+    nav_status: int = 0
+    utc_second: int = 60
+    accurate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Static:
+    """What a static report says. The aerial stands `bow_m` behind the bow and `port_m` from the port side."""
+
+    mmsi: int
+    name: str
+    callsign: str
+    ship_type: int
+    length_m: float
+    beam_m: float
+    draught_m: float = 0.0
+    destination: str = ""
+
+    @property
+    def dimensions(self) -> tuple[int, int, int, int]:
+        """To bow, stern, port, starboard, whole metres; aerial two thirds aft, amidships."""
+        length, beam = max(1, round(self.length_m)), max(1, round(self.beam_m))
+        bow, port = length * 2 // 3, beam // 2
+        return min(bow, 511), min(length - bow, 511), min(port, 63), min(beam - port, 63)
+
+
+class Bits:
+    """A message under construction, most significant bit first."""
+
+    def __init__(self) -> None:
+        self._text = ""
+
+    def __len__(self) -> int:
+        return len(self._text)
+
+    def unsigned(self, value: int, width: int) -> Bits:
+        """`width` bits of a number that must fit."""
+        if not 0 <= value < 1 << width:
+            raise ValueError(f"{value} does not fit into {width} bits")
+        self._text += f"{value:0{width}b}"
+        return self
+
+    def signed(self, value: int, width: int) -> Bits:
+        """Two's complement."""
+        return self.unsigned(value & ((1 << width) - 1), width)
+
+    def text(self, value: str, chars: int) -> Bits:
+        """Six-bit text, padded with @; what the alphabet lacks becomes a blank."""
+        for c in value.upper()[:chars].ljust(chars, "@"):
+            index = _SIX_BIT.find(c)
+            self.unsigned(index if index >= 0 else 32, 6)
+        return self
+
+    def armoured(self) -> tuple[str, int]:
+        """(payload characters, fill bits)."""
+        fill = -len(self._text) % 6
+        bits = self._text + "0" * fill
+        values = (int(bits[i : i + 6], 2) for i in range(0, len(bits), 6))
+        return "".join(chr(v + 48 if v < 40 else v + 56) for v in values), fill
+
+
+def _motion(bits: Bits, p: Position) -> Bits:
+    """Speed, accuracy, longitude, latitude, course, heading, second: the run that messages 1 and 18 share."""
+    bits.unsigned(min(1022, round(p.sog_mps / KNOT_MPS * 10.0)), 10).unsigned(int(p.accurate), 1)
+    bits.signed(round(p.lon * 600_000), 28).signed(round(p.lat * 600_000), 27)
+    bits.unsigned(round(p.cog_deg * 10.0) % 3600, 12)
+    return bits.unsigned(511 if p.heading_deg is None else round(p.heading_deg) % 360, 9).unsigned(p.utc_second, 6)
+
+
+def position_a(p: Position) -> Bits:
+    """Message 1: position report of a class A station."""
+    turn = 4.733 * abs(p.turn_dpm) ** 0.5
+    turn = round(min(126.0, turn)) * (-1 if p.turn_dpm < 0 else 1)
+    bits = Bits().unsigned(1, 6).unsigned(0, 2).unsigned(p.mmsi, 30).unsigned(p.nav_status, 4).signed(turn, 8)
+    _motion(bits, p)
+    return bits.unsigned(0, 2 + 3 + 1).unsigned(0, 19)  # manoeuvre, spare, RAIM, communication state (SOTDMA, in sync)
+
+
+def static_a(s: Static) -> Bits:
+    """Message 5: static and voyage data of a class A station."""
+    bits = Bits().unsigned(5, 6).unsigned(0, 2).unsigned(s.mmsi, 30).unsigned(0, 2).unsigned(0, 30)
+    bits.text(s.callsign, 7).text(s.name, 20).unsigned(s.ship_type, 8)
+    _dimensions(bits, s).unsigned(1, 4)  # GPS
+    bits.unsigned(0, 4).unsigned(0, 5).unsigned(24, 5).unsigned(60, 6)  # no arrival time: month, day, hour, minute
+    bits.unsigned(min(255, round(s.draught_m * 10)), 8).text(s.destination, 20)
+    return bits.unsigned(0, 2)  # data terminal ready, spare
+
+
+def position_b(p: Position) -> Bits:
+    """Message 18: position report of a class B carrier-sense station."""
+    bits = Bits().unsigned(18, 6).unsigned(0, 2).unsigned(p.mmsi, 30).unsigned(0, 8)
+    _motion(bits, p)
+    # spare; carrier sense, no display, DSC, whole band, message 22, autonomous, no RAIM; state: CSTDMA's fixed value
+    return bits.unsigned(0, 2).unsigned(0b1011100, 7).unsigned(1, 1).unsigned(0b1100000000000000110, 19)
+
+
+def static_b(s: Static) -> tuple[Bits, Bits]:
+    """Message 24, parts A (name) and B (type, callsign, size)."""
+    head = (24, 6), (0, 2), (s.mmsi, 30)
+    a, b = Bits(), Bits()
+    for value, width in head:
+        a.unsigned(value, width)
+        b.unsigned(value, width)
+    a.unsigned(0, 2).text(s.name, 20)
+    b.unsigned(1, 2).unsigned(s.ship_type, 8).text("SIM", 3).unsigned(0, 4).unsigned(1, 20).text(s.callsign, 7)
+    _dimensions(b, s).unsigned(1, 4).unsigned(0, 2)
+    return a, b
+
+
+def _dimensions(bits: Bits, s: Static) -> Bits:
+    bow, stern, port, starboard = s.dimensions
+    return bits.unsigned(bow, 9).unsigned(stern, 9).unsigned(port, 6).unsigned(starboard, 6)
+
+
+def vdm(bits: Bits, channel: str, group: int) -> bytes:
+    """The message as one or more VDM sentences; `group` (0-9) ties several together."""
+    payload, fill = bits.armoured()
+    parts = [payload[i : i + _CHUNK] for i in range(0, len(payload), _CHUNK)]
+    if len(parts) == 1:
+        return nmea.sentence(f"AIVDM,1,1,,{channel},{payload},{fill}", "!")
+    last = len(parts) - 1
+    return b"".join(
+        nmea.sentence(f"AIVDM,{len(parts)},{i + 1},{group},{channel},{part},{fill if i == last else 0}", "!")
+        for i, part in enumerate(parts)
+    )

@@ -1,0 +1,109 @@
+"""The command line: `run`, `list`, `score`, `hub`. JSON to stdout, words for people to stderr."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from hardware_sim import scenario
+from hardware_sim.errors import SimError
+from hardware_sim.hub import cli as hub
+
+EXAMPLES = """examples:
+  python -m hardware_sim run harbour-mouth --duration 60 --out /tmp/run
+  python -m hardware_sim run harbour-mouth --fault ais-cut@20:10 --fault radar-unplugged@30:5
+  python -m hardware_sim score /tmp/run/truth.jsonl tracks.jsonl alerts.jsonl --out score.json"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and options."""
+    top = argparse.ArgumentParser(
+        prog="hardware_sim",
+        description="Simulated devices of a coastal sensor box, and the score of what a box made of them.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="run a scenario in real time")
+    run.add_argument("scenario", help="a name that `list` shows, or a .toml file")
+    run.add_argument("--seed", type=int, default=0, help="for everything random (default 0)")
+    run.add_argument("--duration", type=float, metavar="S", help="seconds to run (default: until stopped)")
+    run.add_argument("--out", type=Path, metavar="DIR", help="for truth.jsonl and device names (default: a new folder)")
+    run.add_argument("--fps", type=float, help="pictures per second (default: the scenario's)")
+    run.add_argument("--radar", choices=("ttm", "spokes", "both"), default="both", help="what the radar gives")
+    for device in ("camera", "radar", "ais", "nav"):
+        run.add_argument(f"--no-{device}", action="store_true", help=f"run without {device}")
+    run.add_argument("--fault", action="append", default=[], metavar="NAME@S[:S]", help="a fault, when, for how long")
+    run.add_argument("--wait", action="store_true", help="keep time at 0 until the line `go` comes on stdin")
+    commands.add_parser("list", help="scenarios and faults, one JSON object per line")
+    score = commands.add_parser("score", help="score tracks and alerts against the truth")
+    score.add_argument("truth", type=Path, help="truth.jsonl of a run")
+    score.add_argument("tracks", type=Path, help="tracks as `vigia watch --json` prints them")
+    score.add_argument("alerts", type=Path, help="alerts, likewise")
+    score.add_argument("--out", type=Path, help="also write the score here")
+    hub.add_arguments(commands.add_parser("hub", help="the MQTT hub ashore"))
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; the exit status follows sysexits."""
+    try:
+        args = parser().parse_args(argv)
+    except SystemExit as error:
+        return 64 if error.code else 0
+    try:
+        match args.command:
+            case "run":
+                _run(args)
+            case "list":
+                _list()
+            case "hub":
+                return hub.run(args)
+            case _:
+                _score(args)
+    except SimError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _run(args: argparse.Namespace) -> None:
+    from hardware_sim.run import Options, run  # noqa: PLC0415 - the other commands need no devices
+
+    chosen = scenario.load(args.scenario)
+    faults = tuple(scenario.parse_fault(f) for f in args.fault)
+    chosen = chosen.model_copy(update={"fault": (*chosen.fault, *faults)})
+    radar = "none" if args.no_radar else args.radar
+    options = Options(
+        seed=args.seed,
+        duration_s=args.duration,
+        out=args.out or Path(tempfile.mkdtemp(prefix="hardware-sim-")),
+        fps=args.fps,
+        camera=not args.no_camera,
+        ttm=radar in ("ttm", "both"),
+        spokes=radar in ("spokes", "both"),
+        ais=not args.no_ais,
+        nav=not args.no_nav,
+        wait=args.wait,
+    )
+    run(chosen, options)
+
+
+def _list() -> None:
+    for name in scenario.names():
+        s = scenario.load(name)
+        print(json.dumps({"scenario": name, "title": s.title, "vessels": len(s.vessel)}, ensure_ascii=False))
+    for fault, what in scenario.FAULTS.items():
+        print(json.dumps({"fault": fault, "does": what}, ensure_ascii=False))
+
+
+def _score(args: argparse.Namespace) -> None:
+    from hardware_sim.score import score_files  # noqa: PLC0415 - the other commands need no score
+
+    result = json.dumps(score_files(args.truth, args.tracks, args.alerts), ensure_ascii=False)
+    print(result)
+    if args.out:
+        args.out.write_text(result + "\n", encoding="utf-8")

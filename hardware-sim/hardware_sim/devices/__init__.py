@@ -1,0 +1,1 @@
+"""The outsides of the devices: sockets, pseudo-terminals, an HTTP camera."""

@@ -1,0 +1,95 @@
+"""The parent's side of the camera process: start, command, kill, start again on the same port."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from hardware_sim.errors import DeviceError
+
+if TYPE_CHECKING:
+    from hardware_sim.scenario import Scenario
+
+ENDING_S = 5.0
+
+
+class Camera:
+    """One camera device. The thread that makes it also restarts it, and has to live as long as it.
+
+    Raises:
+        DeviceError: it cannot start.
+
+    """
+
+    def __init__(self, scenario: Scenario, seed: int, fps: float) -> None:
+        self._order = {"scenario": scenario.model_dump(mode="json"), "seed": seed, "fps": fps}
+        self._start: str | None = None
+        self._process: subprocess.Popen[str] | None = None
+        self.port = 0
+        self.power_on()
+        self._wait_until_it_serves()
+
+    def power_on(self) -> None:
+        """Start the process, if it does not run. It takes a second or two to boot, as cameras do."""
+        if self._process is not None:
+            return
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "hardware_sim.devices.camera_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._say(json.dumps({**self._order, "port": self.port}))
+        if self._start is not None:
+            self._say(self._start)
+
+    def _wait_until_it_serves(self) -> None:
+        process = self._process
+        assert process is not None  # noqa: S101 - just started
+        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+        answer = process.stdout.readline()
+        if not answer:
+            raise DeviceError(f"the camera process ended with {process.wait(ENDING_S)} before it served; see above")
+        self.port = int(json.loads(answer)["port"])
+
+    def start(self, mono_s: float, unix_s: float) -> None:
+        """Tell it when t = 0 is."""
+        self._start = f"start {mono_s!r} {unix_s!r}"
+        self._say(self._start)
+
+    def command(self, word: str) -> None:
+        """`freeze`, `thaw`, `stick` or `unstick`; nothing while it is off."""
+        if self._process is not None:
+            self._say(word)
+
+    def check(self) -> None:
+        """Notice an end that nobody asked for.
+
+        Raises:
+            DeviceError: the process is gone.
+
+        """
+        if self._process is not None and self._process.poll() is not None:
+            raise DeviceError(f"the camera process ended by itself with {self._process.returncode}; see above")
+
+    def power_off(self) -> None:
+        """Kill it, as a power cut does."""
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait(ENDING_S)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        self._process = None
+
+    def close(self) -> None:
+        """Same as power_off."""
+        self.power_off()
+
+    def _say(self, line: str) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()

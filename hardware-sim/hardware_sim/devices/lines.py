@@ -1,0 +1,98 @@
+"""Where sentences and datagrams leave: UDP to the loopback, and serial lines on pseudo-terminals.
+
+Promises:
+- nothing here ever blocks: what a listener does not take in time is dropped, as on a real wire;
+- a serial line has a name of its own (a link, like /dev/serial/by-id) that goes when it is unplugged and comes back.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import struct
+import termios
+import tty
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+BACKLOG_BYTES = 2048
+"""Half of what the kernel's line discipline holds: below that its count of waiting bytes is exact."""
+
+
+def free_udp_port() -> int:
+    """A UDP port of the loopback that nobody listens on now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind((LOOPBACK, 0))
+        return int(s.getsockname()[1])
+
+
+class UdpOut:
+    """Datagrams to one port of the loopback."""
+
+    def __init__(self) -> None:
+        self.port = free_udp_port()
+        self.dropped = 0
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+
+    def send(self, data: bytes) -> None:
+        """Send, or drop when the kernel's buffer is full."""
+        try:
+            self._socket.sendto(data, (LOOPBACK, self.port))
+        except (BlockingIOError, ConnectionRefusedError):
+            self.dropped += 1
+
+    def close(self) -> None:
+        """Release the socket."""
+        self._socket.close()
+
+
+class SerialOut:
+    """The device's end of a serial line. The listener opens `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.dropped = 0
+        self._fds: tuple[int, int] | None = None
+        self.plug()
+
+    def plug(self) -> None:
+        """Make the line and its name."""
+        if self._fds is not None:
+            return
+        master, slave = os.openpty()
+        tty.setraw(slave)
+        os.set_blocking(master, False)
+        self._fds = (master, slave)  # our own slave stays open, so that a listener may come and go
+        self.path.unlink(missing_ok=True)
+        self.path.symlink_to(os.ttyname(slave))
+
+    def unplug(self) -> None:
+        """Hang up: the listener's reads fail, the name is gone."""
+        if self._fds is None:
+            return
+        self.path.unlink(missing_ok=True)
+        for fd in self._fds:
+            os.close(fd)
+        self._fds = None
+
+    def send(self, data: bytes) -> None:
+        """Send. What nobody has read for `BACKLOG_BYTES` is lost: a line without a reader keeps nothing."""
+        if self._fds is None:
+            return
+        master, slave = self._fds
+        waiting = struct.unpack("i", fcntl.ioctl(slave, termios.FIONREAD, bytes(4)))[0]
+        if waiting + len(data) > BACKLOG_BYTES:
+            self.dropped += 1
+            termios.tcflush(slave, termios.TCIFLUSH)
+        with suppress(BlockingIOError):
+            os.write(master, data)
+
+    def close(self) -> None:
+        """Unplug for good."""
+        self.unplug()

@@ -1,0 +1,36 @@
+"""What can be wrong with what the simulator was given.
+
+SimError
+├── ScenarioError   a scenario file that cannot be read or makes no sense
+├── FaultError      a fault that does not exist or cannot be timed so
+├── DeviceError     a simulated device that broke by itself
+└── ScoreError      a truth, track or alert file that cannot be scored
+"""
+
+from __future__ import annotations
+
+
+class SimError(Exception):
+    """One plain sentence: what, where, what to do. `exit_code` follows sysexits."""
+
+    exit_code = 65
+
+
+class ScenarioError(SimError):
+    """A scenario that cannot be run."""
+
+
+class FaultError(SimError):
+    """A fault that cannot be injected."""
+
+    exit_code = 64
+
+
+class DeviceError(SimError):
+    """A device that broke although no fault was asked for."""
+
+    exit_code = 70
+
+
+class ScoreError(SimError):
+    """A file that cannot be scored."""

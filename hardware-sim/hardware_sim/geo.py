@@ -1,0 +1,97 @@
+"""WGS-84 and the local east/north frame, by way of earth-centred coordinates.
+
+Promises:
+- exact on the ellipsoid: `to_geo` gives the point of the sea surface (height 0) that stands at (east, north) in the
+  tangent frame of the site, `to_enu` is its inverse to a micrometre within 100 km;
+- bearings are degrees true, clockwise from north, in [0, 360).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+A_M = 6_378_137.0
+E2 = 6.694379990141e-3
+KNOT_MPS = 1852.0 / 3600.0
+NM_M = 1852.0
+RADAR_HORIZON_K = 4.12e3
+"""Metres of 4/3-earth radar horizon per square root of a metre of height."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The tangent frame at (`lat`, `lon`) on the ellipsoid, degrees."""
+
+    lat: float
+    lon: float
+
+    def to_enu(self, lat: float, lon: float) -> tuple[float, float]:
+        """(east_m, north_m) of a point at sea level."""
+        x0, y0, z0 = _ecef(self.lat, self.lon)
+        x, y, z = _ecef(lat, lon)
+        dx, dy, dz = x - x0, y - y0, z - z0
+        sp, cp, sl, cl = _trig(self.lat, self.lon)
+        return -sl * dx + cl * dy, -sp * cl * dx - sp * sl * dy + cp * dz
+
+    def to_geo(self, east_m: float, north_m: float) -> tuple[float, float]:
+        """(lat, lon) in degrees of the point of the sea surface above or below (east, north)."""
+        sp, cp, sl, cl = _trig(self.lat, self.lon)
+        x0, y0, z0 = _ecef(self.lat, self.lon)
+        up = -(east_m**2 + north_m**2) / (2.0 * A_M)
+        lat = lon = 0.0
+        for _ in range(4):
+            x = x0 - sl * east_m - sp * cl * north_m + cp * cl * up
+            y = y0 + cl * east_m - sp * sl * north_m + cp * sl * up
+            z = z0 + cp * north_m + sp * up
+            lat, lon, height = _geodetic(x, y, z)
+            up -= height
+        return lat, lon
+
+
+def polar(east_m: float, north_m: float) -> tuple[float, float]:
+    """(range_m, bearing_deg) of a point."""
+    return math.hypot(east_m, north_m), wrap360(math.degrees(math.atan2(east_m, north_m)))
+
+
+def wrap360(deg: float) -> float:
+    """The angle in [0, 360)."""
+    w = deg % 360.0
+    return 0.0 if w >= 360.0 else w
+
+
+def wrap180(deg: float) -> float:
+    """The angle in [-180, 180)."""
+    return (deg + 180.0) % 360.0 - 180.0
+
+
+def inside(east_m: float, north_m: float, polygon: tuple[tuple[float, float], ...]) -> bool:
+    """Whether a point is in a polygon of (east, north), by the even-odd rule."""
+    hit = False
+    for (e0, n0), (e1, n1) in zip(polygon, polygon[1:] + polygon[:1], strict=True):
+        if (n0 > north_m) != (n1 > north_m) and east_m < e0 + (north_m - n0) * (e1 - e0) / (n1 - n0):
+            hit = not hit
+    return hit
+
+
+def _trig(lat: float, lon: float) -> tuple[float, float, float, float]:
+    p, lam = math.radians(lat), math.radians(lon)
+    return math.sin(p), math.cos(p), math.sin(lam), math.cos(lam)
+
+
+def _ecef(lat: float, lon: float) -> tuple[float, float, float]:
+    sp, cp, sl, cl = _trig(lat, lon)
+    n = A_M / math.sqrt(1.0 - E2 * sp * sp)
+    return n * cp * cl, n * cp * sl, n * (1.0 - E2) * sp
+
+
+def _geodetic(x: float, y: float, z: float) -> tuple[float, float, float]:
+    """(lat, lon, height) by fixed-point iteration: converged to 1e-12 rad near the surface after six rounds."""
+    p = math.hypot(x, y)
+    lat = math.atan2(z, p * (1.0 - E2))
+    n = A_M
+    for _ in range(6):
+        n = A_M / math.sqrt(1.0 - E2 * math.sin(lat) ** 2)
+        lat = math.atan2(z + E2 * n * math.sin(lat), p)
+    height = p / math.cos(lat) - n
+    return math.degrees(lat), math.degrees(math.atan2(y, x)), height

@@ -1,0 +1,247 @@
+"""One run: all devices of a scenario, in real time.
+
+Promises:
+- one thread works through one merged timetable; only the camera is a process of its own;
+- the ready line is printed when every endpoint exists; with `wait`, time stands at 0 until `go` comes on stdin;
+- the run ends at its duration, on SIGTERM or SIGINT, when its parent ends, or (with `wait`) when stdin does, and
+  leaves no process, no port and no device name behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from heapq import merge
+from itertools import count
+from typing import TYPE_CHECKING, Any, Self, TextIO
+
+from hardware_sim import ais_station, navigation, truth
+from hardware_sim.devices.camera import Camera
+from hardware_sim.devices.lines import SerialOut, UdpOut
+from hardware_sim.faults import Change, Faults, garble, truncate
+from hardware_sim.process import end_with_parent
+from hardware_sim.radar import arpa
+from hardware_sim.radar.video import Video, spokes
+from hardware_sim.seeds import generator
+from hardware_sim.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from hardware_sim.scenario import Scenario
+
+    Action = tuple[float, Callable[[], None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line says. `duration_s` None: until stopped."""
+
+    seed: int = 0
+    duration_s: float | None = None
+    out: Path
+    fps: float | None = None
+    camera: bool = True
+    ttm: bool = True
+    spokes: bool = True
+    ais: bool = True
+    nav: bool = True
+    wait: bool = False
+
+
+class Run:
+    """The devices of one scenario. Use as a context manager."""
+
+    def __init__(self, scenario: Scenario, options: Options) -> None:
+        self.world = World(scenario, options.seed)
+        self.options = options
+        self._faults = Faults(scenario.fault)
+        self._stack = ExitStack()
+        self._spoil = generator(options.seed, "spoil")
+        self._truth: TextIO | None = None
+        self._camera: Camera | None = None
+        self._ttm: SerialOut | None = None
+        self._udp: dict[str, UdpOut] = {}
+        self._video: Video | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._open()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _open(self) -> None:
+        o, scenario = self.options, self.world.scenario
+        o.out.mkdir(parents=True, exist_ok=True)
+        if o.ttm:
+            self._ttm = SerialOut(o.out.resolve() / "radar-ttm")
+            self._stack.callback(self._ttm.close)
+        for name, wanted in (("radar_spokes", o.spokes), ("ais", o.ais), ("nav", o.nav)):
+            if wanted:
+                self._udp[name] = UdpOut()
+                self._stack.callback(self._udp[name].close)
+        if o.spokes:
+            self._video = Video(self.world)
+        if o.camera:
+            self._camera = Camera(scenario, o.seed, o.fps or scenario.camera.fps)
+            self._stack.callback(self._camera.close)
+
+    def ready(self) -> dict[str, Any]:
+        """The ready line."""
+        scenario = self.world.scenario
+        endpoints = {name: f"udp://127.0.0.1:{out.port}" for name, out in self._udp.items()}
+        if self._ttm is not None:
+            endpoints["radar_ttm"] = f"serial://{self._ttm.path}?baud=38400"
+        if self._camera is not None:
+            endpoints["camera"] = f"http://127.0.0.1:{self._camera.port}/camera.mjpg"
+        s, r = scenario.site, scenario.radar
+        return {
+            "ready": True,
+            "scenario": scenario.name,
+            "endpoints": endpoints,
+            "site": {"name": s.name, "lat": s.lat, "lon": s.lon, "height_m": s.height_m},
+            "camera": scenario.camera.model_dump(exclude={"fps", "jpeg_quality"}),
+            "radar": {"height_m": r.height_m, "heading_deg": r.heading_deg, "range_m": r.range_m, "rpm": r.rpm},
+            "zones": [{"name": z.name, "polygon": [self.world.geo(*p) for p in z.polygon_m]} for z in scenario.zone],
+            "truth": str(self.options.out.resolve() / "truth.jsonl"),
+        }
+
+    def go(self, stop: Stop) -> None:
+        """Let time run until the duration is over or `stop` says so."""
+        mono, unix = time.monotonic(), time.time()
+        self._truth = self._stack.enter_context(
+            (self.options.out / "truth.jsonl").open("w", encoding="utf-8", buffering=1)
+        )
+        self._write(truth.header(self.world, unix))
+        if self._camera is not None:
+            self._camera.start(mono, unix)
+        for t, act in merge(*self._timetable(unix), key=lambda action: action[0]):
+            end = self.options.duration_s
+            due = t if end is None else min(t, end)
+            if stop.wait(mono + due - time.monotonic()) or (end is not None and t > end):
+                return
+            act()
+
+    def _timetable(self, unix: float) -> Iterator[Iterator[Action]]:
+        """One ordered list of actions per source."""
+        world = self.world
+        yield ((t, lambda c=c: self._change(c)) for t, c in self._faults.changes())  # type: ignore[misc] # early binding
+        yield ((t, lambda x=x: self._write(x)) for t, x in truth.lines(world, unix))  # type: ignore[misc] # as above
+        if self._camera is not None:
+            yield ((float(k), self._camera.check) for k in count())
+        if self._ttm is not None:
+            yield self._sending(arpa.sentences(world, unix), self._send_ttm)
+        if self._video is not None:
+            yield self._sending(spokes(world, self._video), self._send_spokes)
+        if "ais" in self._udp:
+            yield self._sending(ais_station.sentences(world, unix), self._send_udp("ais", "ais-cut"))
+        if "nav" in self._udp:
+            yield self._sending(navigation.sentences(world, unix), self._send_udp("nav", "nav-cut"))
+
+    @staticmethod
+    def _sending(source: Iterator[tuple[float, bytes]], send: Callable[[float, bytes], None]) -> Iterator[Action]:
+        return ((t, lambda t=t, data=data: send(t, data)) for t, data in source)  # type: ignore[misc] # early binding
+
+    def _send_ttm(self, t: float, line: bytes) -> None:
+        assert self._ttm is not None  # noqa: S101 - only in the timetable when there is one
+        self._ttm.send(garble(line, self._spoil) if self._faults.active("ttm-garbage", t) else line)
+
+    def _send_spokes(self, t: float, block: bytes) -> None:
+        if not self._faults.active("spokes-cut", t):
+            short = self._faults.active("spokes-truncated", t)
+            self._udp["radar_spokes"].send(truncate(block, self._spoil) if short else block)
+
+    def _send_udp(self, name: str, fault: str) -> Callable[[float, bytes], None]:
+        out = self._udp[name]
+
+        def send(t: float, line: bytes) -> None:
+            if not self._faults.active(fault, t):
+                out.send(line)
+
+        return send
+
+    def _change(self, change: Change) -> None:
+        """A fault that is more than missing or spoiled data begins or ends; truth says so of every one."""
+        kind = "fault-begin" if change.on else "fault-end"
+        self._write({"type": "event", "kind": kind, "fault": change.name, "at": time.time()})
+        if change.name == "radar-unplugged" and self._ttm is not None:
+            (self._ttm.unplug if change.on else self._ttm.plug)()
+        if self._camera is not None:
+            match change.name:
+                case "camera-killed":
+                    (self._camera.power_off if change.on else self._camera.power_on)()
+                case "camera-frozen":
+                    self._camera.command("freeze" if change.on else "thaw")
+                case "camera-stuck":
+                    self._camera.command("stick" if change.on else "unstick")
+
+    def _write(self, line: dict[str, Any]) -> None:
+        assert self._truth is not None  # noqa: S101 - opened before the first action
+        self._truth.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+class Stop:
+    """Signals, and the end of stdin where it is listened to."""
+
+    def __init__(self, *, stdin: bool) -> None:
+        self._stdin = stdin
+        self._buffer = b""
+        self._signalled = False
+        self._here, there = socket.socketpair()
+        self._there = there
+        self._there.setblocking(False)
+        signal.set_wakeup_fd(self._there.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        self._signalled = True
+
+    def wait(self, seconds: float) -> bool:
+        """Wait that long; True as soon as the run has to end."""
+        until = time.monotonic() + max(0.0, seconds)
+        while not self._signalled:
+            sources = [self._here, *([sys.stdin] if self._stdin else [])]
+            readable, _, _ = select.select(sources, [], [], max(0.0, until - time.monotonic()))
+            if sys.stdin in readable and not os.read(sys.stdin.fileno(), 4096):
+                return True
+            if not readable:
+                return self._signalled
+        return True
+
+    def wait_for_go(self) -> bool:
+        """Wait for the line `go`; False when it will not come."""
+        while not self._signalled:
+            readable, _, _ = select.select([self._here, sys.stdin], [], [])
+            if sys.stdin in readable:
+                data = os.read(sys.stdin.fileno(), 4096)
+                if not data:
+                    return False
+                self._buffer += data
+                if b"go" in self._buffer.split(b"\n")[:-1]:
+                    return True
+        return False
+
+
+def run(scenario: Scenario, options: Options) -> None:
+    """The command `run`."""
+    end_with_parent(signal.SIGTERM)
+    stop = Stop(stdin=options.wait)
+    with Run(scenario, options) as devices:
+        print(json.dumps(devices.ready(), ensure_ascii=False), flush=True)
+        if options.wait and not stop.wait_for_go():
+            return
+        devices.go(stop)

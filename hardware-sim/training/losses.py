@@ -1,0 +1,67 @@
+"""The loss: quality focal loss on the scores, GIoU and L1 on the boxes of positive cells.
+
+The score of a positive cell is taught the quality of its own box (generalised focal loss, Li et al. 2020), relative
+to the best cell of the same object: IoU alone is a poor teacher for boxes 3 to 8 px high, where a pixel halves it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from training.network import decode
+
+MIN_QUALITY = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """`image` (B, 3, H, W) uint8; of positives `picture`, `cell`, `label`, `owner`, `box`; `ignored` (B, N)."""
+
+    image: Tensor
+    picture: Tensor
+    cell: Tensor
+    label: Tensor
+    owner: Tensor
+    box: Tensor
+    ignored: Tensor
+
+
+def overlaps(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """IoU and generalised IoU of rows of cx, cy, w, h."""
+    a0, a1 = a[:, :2] - a[:, 2:] / 2, a[:, :2] + a[:, 2:] / 2
+    b0, b1 = b[:, :2] - b[:, 2:] / 2, b[:, :2] + b[:, 2:] / 2
+    inner = (torch.minimum(a1, b1) - torch.maximum(a0, b0)).clamp(min=0).prod(1)
+    union = a[:, 2:].prod(1) + b[:, 2:].prod(1) - inner
+    hull = (torch.maximum(a1, b1) - torch.minimum(a0, b0)).prod(1)
+    iou = inner / union
+    return iou, iou - (hull - union) / hull
+
+
+def detection_loss(
+    raw: Tensor, logits: Tensor, batch: Batch, centres: Tensor, strides: Tensor
+) -> tuple[Tensor, dict[str, float]]:
+    """Total loss and its parts. `raw` (B, N, 4), `logits` (B, N, classes); `centres` (N, 2), `strides` (N, 1)."""
+    raw, logits = raw.float(), logits.float()
+    target = torch.zeros_like(logits)
+    count = max(len(batch.cell), 1)
+    box_loss = raw.sum() * 0.0
+    if len(batch.cell):
+        mine = raw[batch.picture, batch.cell]
+        at, pitch = centres[batch.cell], strides[batch.cell]
+        iou, giou = overlaps(decode(mine, at, pitch), batch.box)
+        want = torch.cat(((batch.box[:, :2] - at) / pitch, torch.log(batch.box[:, 2:] / pitch)), 1)
+        l1 = functional.smooth_l1_loss(mine, want, beta=0.1, reduction="none").sum(1)
+        best = torch.zeros(int(batch.owner.max()) + 1).scatter_reduce(0, batch.owner, iou.detach(), "amax")[batch.owner]
+        quality = (iou.detach() / best.clamp(min=1e-3)).clamp(0, 1) * best.clamp(min=MIN_QUALITY)
+        target[batch.picture, batch.cell, batch.label] = quality
+        box_loss = ((1 - giou) * 2.0 + l1 * 0.5).sum() / count
+    score = torch.sigmoid(logits)
+    focal = (
+        functional.binary_cross_entropy_with_logits(logits, target, reduction="none") * (target - score).abs().square()
+    )
+    score_loss = (focal.sum(-1) * (~batch.ignored)).sum() / target.sum().clamp(min=1.0) * 2.0
+    return score_loss + box_loss, {"score": float(score_loss.detach()), "box": float(box_loss.detach())}

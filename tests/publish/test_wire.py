@@ -1,0 +1,350 @@
+"""The codec: published sizes, golden bytes, round trips, and any bytes at all."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.errors import ProtocolError
+from agent.geo import LocalFrame
+from agent.messages import AlertState, Likelihood, SensorState, Severity, TrackStatus
+from agent.publish import birth as births
+from agent.publish import cbor, kinematics, wire
+from agent.publish.birth import Birth, Tables
+from agent.publish.wire import Encoder
+from publish import samples
+
+GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text(encoding="utf-8"))
+SEQ = 31_234
+
+
+def encoder() -> Encoder:
+    return Encoder(samples.BIRTH, samples.BORN_S)
+
+
+def batch(n: int = 20) -> bytes:
+    """Twenty far tracks with four-digit numbers; every fourth says who it is."""
+    e = encoder()
+    at_s = samples.BORN_S + 400_000.3
+    tracks = [(4700 + i, e.kinematics(samples.track(4700 + i), at_s, identity=i % 4 == 0)) for i in range(n)]
+    return e.tracks(tracks, SEQ, at_s)
+
+
+def bearing_only() -> bytes:
+    e = encoder()
+    at_s = samples.BORN_S + 12.0
+    camera = samples.track(
+        7, at_s=at_s, bearing_deg=121.37, sigma_bearing_deg=0.3, mmsi=None, class_=None, sources=("camera-east",)
+    )
+    return e.tracks([(7, e.kinematics(camera, at_s))], 1, at_s)
+
+
+def golden_payloads() -> dict[str, tuple[str, bytes]]:
+    """Name -> (topic letter, payload) of every golden message."""
+    e = encoder()
+    loss = wire.Loss(boot=0xDEADBEEF, ranges=((1000, 1997), (2001, 2001)), alerts=3, others=996)
+    at_s = samples.BORN_S + 400_000.3
+    return {
+        "birth": ("b", e.birth()),
+        "alert": ("a", e.alert(samples.alert(), SEQ)),
+        "tracks": ("t", batch()),
+        "bearing-only": ("t", bearing_only()),
+        "health-changed": ("h", e.health(samples.health(), SEQ, changed=True)),
+        "health-repeated": ("h", e.health(samples.health(), SEQ, changed=False)),
+        "loss": ("l", e.loss(loss, SEQ, at_s)),
+        "state": ("s", e.state(at_s, online=True, by_picture=True)),
+        "will": ("s", wire.will(samples.BIRTH.boot)),
+    }
+
+
+def decoded(kind: str, payload: bytes) -> list[dict[str, Any]]:
+    if kind == "b":
+        return [wire.decode_birth(payload)]
+    if kind == "s":
+        return [wire.decode_state(payload)]
+    return wire.decode(kind, payload, samples.BIRTH)
+
+
+@pytest.mark.parametrize("name", sorted(GOLDEN["messages"]))
+def test_golden_messages(name: str) -> None:
+    kind, payload = golden_payloads()[name]
+    golden = GOLDEN["messages"][name]
+    assert (kind, payload.hex()) == (golden["topic"], golden["hex"])
+    assert json.loads(json.dumps(decoded(kind, bytes.fromhex(golden["hex"])))) == golden["json"]
+
+
+def test_every_message_has_its_golden_vector() -> None:
+    assert set(golden_payloads()) == set(GOLDEN["messages"])
+
+
+def test_golden_acknowledgement() -> None:
+    ack = wire.Ack(boot=0xA1B2C3D4, contiguous=1041, ranges=((1043, 1043), (1050, 1077)))
+    assert wire.encode_ack(ack).hex() == GOLDEN["acknowledgement"]["hex"]
+    assert wire.decode_ack(bytes.fromhex(GOLDEN["acknowledgement"]["hex"])) == ack
+    assert [n for n in range(1040, 1080) if not ack.covers(n)] == [1042, *range(1044, 1050), 1078, 1079]
+
+
+def test_sizes_on_the_golden_messages() -> None:
+    size = {name: len(bytes.fromhex(m["hex"])) for name, m in GOLDEN["messages"].items()}
+    assert size["alert"] <= 48
+    assert size["tracks"] / 20 <= 20
+    assert size["health-repeated"] <= 34
+    assert size["will"] == 6
+    assert size["birth"] <= 400
+
+
+def test_an_alert_comes_back_with_the_fields_of_the_command_line() -> None:
+    alert = samples.alert(
+        state=AlertState.RAISED, severity=Severity.LOW, likelihood=Likelihood.POSSIBLE, exercise=False,
+        rule="zone-enter", rule_name="No-go west",
+    )  # fmt: skip
+    row = wire.decode("a", encoder().alert(alert, SEQ), samples.BIRTH)[0]
+    assert {k: row[k] for k in ("id", "revision", "situation", "rule", "rule_name", "state", "severity")} == {
+        "id": 4321, "revision": 2, "situation": 4290, "rule": "zone-enter", "rule_name": "No-go west",
+        "state": "raised", "severity": "low",
+    }  # fmt: skip
+    assert row["likelihood"] == "possible"
+    assert row["exercise"] is False
+    assert row["track"] == 4711
+    assert row["zone"] == "Reserve"
+    assert row["at"] == pytest.approx(samples.T0_MS / 1000 + 400_000.3, abs=0.05)
+    assert (row["lat"], row["lon"]) == (36.51234, -6.20321)
+    assert row["reasons"] == ["Entered zone Reserve.", "No AIS answers at its position.", "It is night."]
+
+
+@pytest.mark.parametrize("state", list(AlertState))
+@pytest.mark.parametrize("severity", list(Severity))
+@pytest.mark.parametrize("likelihood", list(Likelihood))
+def test_every_kind_of_alert(state: AlertState, severity: Severity, likelihood: Likelihood) -> None:
+    alert = samples.alert(state=state, severity=severity, likelihood=likelihood, zone=None, reason_codes=())
+    row = wire.decode("a", encoder().alert(alert, 1), samples.BIRTH)[0]
+    assert (row["state"], row["severity"], row["likelihood"]) == (state, severity, likelihood)
+    assert (row["zone"], row["reasons"]) == (None, [])
+
+
+def test_an_unknown_reason_code_is_spelled_out() -> None:
+    e = encoder()
+    payload = e.alert(samples.alert(reason_codes=("very-odd_thing",)), 1)
+    assert wire.decode("a", payload, e.tables.birth)[0]["reasons"] == ["Very odd thing."]
+
+
+def test_names_that_the_birth_lacks_make_a_newer_edition() -> None:
+    e = encoder()
+    before = e.tables.edition
+    payload = e.alert(samples.alert(zone="New zone", rule_name="New rule"), 1)
+    assert e.tables.edition > before
+    with pytest.raises(wire.UnknownBirthError, match="newer edition"):
+        wire.decode("a", payload, samples.BIRTH)
+    newer = births.decode(e.birth())
+    row = wire.decode("a", payload, newer)[0]
+    assert (row["zone"], row["rule_name"]) == ("New zone", "New rule")
+    old = encoder().alert(samples.alert(), 1)
+    assert wire.decode("a", old, newer) == wire.decode("a", old, samples.BIRTH)
+
+
+def test_another_boots_message_is_not_decoded() -> None:
+    with pytest.raises(wire.UnknownBirthError, match="c3d4"):
+        wire.decode("a", encoder().alert(samples.alert(), 1), replace(samples.BIRTH, boot=1))
+
+
+def test_a_message_from_before_the_birth_has_a_negative_time() -> None:
+    row = wire.decode("a", encoder().alert(samples.alert(at_s=samples.BORN_S - 3600.0), 1), samples.BIRTH)[0]
+    assert row["at"] == pytest.approx(samples.T0_MS / 1000 - 3600.0, abs=0.06)
+
+
+def test_a_corrected_clock_moves_all_times() -> None:
+    e = encoder()
+    payload = e.alert(samples.alert(), 1)
+    e.tables.correct_clock(samples.T0_MS + 86_400_000)
+    moved = wire.decode("a", payload, births.decode(e.birth()))[0]
+    assert moved["at"] - wire.decode("a", payload, samples.BIRTH)[0]["at"] == pytest.approx(86_400.0, abs=0.01)
+
+
+def test_appended_fields_are_ignored() -> None:
+    for name, (kind, payload) in golden_payloads().items():
+        if name in ("will", "tracks", "bearing-only", "health-changed", "health-repeated"):
+            continue  # these end in pairs
+        longer = cbor.dumps([*cbor.loads(payload), "from the future", [1, 2]])
+        assert decoded(kind, longer) == decoded(kind, payload), name
+
+
+def test_a_long_sentence_is_clipped_between_characters() -> None:
+    payload = encoder().health(samples.health(sentence="ñ" * 500), 1, changed=True)
+    sentence = wire.decode("h", payload, samples.BIRTH)[0]["sentence"]
+    assert sentence == "ñ" * (wire.SENTENCE_MAX_BYTES // 2)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.5, 3.0, 1e6, 123.456, 1e-3, 70_000.5, 1e30, math.inf, math.nan])
+def test_counters_hold_a_tenth_of_a_percent(value: float) -> None:
+    payload = encoder().health(samples.health(counters=(("rate_hz", value),)), 1, changed=True)
+    back = wire.decode("h", payload, samples.BIRTH)[0]["counters"]["rate_hz"]
+    if math.isfinite(value):
+        assert back == pytest.approx(value, rel=1.2e-3)
+    else:
+        assert back is None
+
+
+@pytest.mark.parametrize("state", list(SensorState))
+def test_every_sensor_state(state: SensorState) -> None:
+    row = wire.decode("h", encoder().health(samples.health(state=state), 1, changed=False), samples.BIRTH)[0]
+    assert (row["state"], row["sentence"], row["sensor"]) == (state, None, "radar-north")
+
+
+def test_a_track_without_a_position_is_refused() -> None:
+    with pytest.raises(ProtocolError, match="4711"):
+        encoder().alert(samples.alert(track=samples.track(lat=math.nan)), 1)
+
+
+def test_a_name_that_no_receiver_would_take_is_refused() -> None:
+    with pytest.raises(ProtocolError, match="classes"):
+        Tables(samples.BIRTH).index("classes", "x" * 65)
+
+
+# ---------------------------------------------------------------- kinematics
+
+tracks = st.builds(
+    samples.track,
+    lat=st.floats(-89.9, 89.9), lon=st.floats(-180, 180), cog_deg=st.floats(0, 360), sog_mps=st.floats(0, 50),
+    status=st.sampled_from(list(TrackStatus)), mmsi=st.none() | st.integers(1, 999_999_999),
+    confidence=st.floats(0, 1),
+    bearing_deg=st.none() | st.floats(0, 359.99), sigma_bearing_deg=st.floats(0.01, 90),
+)  # fmt: skip
+refs = st.tuples(st.integers(-9_000_000, 9_000_000), st.integers(-18_000_000, 18_000_000))
+
+
+@given(track=tracks, ref=refs, dt=st.integers(-3000, 3000), sources=st.integers(0, 2**20))
+@settings(max_examples=300, deadline=None)
+def test_kinematics_keep_their_resolutions(track: Any, ref: tuple[int, int], dt: int, sources: int) -> None:
+    k = kinematics.from_track(track, dt_s=dt / 10, class_index=5, sources=sources)
+    back = kinematics.unpack(kinematics.pack(k, ref), ref)
+    assert abs(back.lat - k.lat) <= 0.51e-5
+    assert abs((back.lon - k.lon + 180) % 360 - 180) <= 0.51e-5
+    assert abs((back.cog_deg - k.cog_deg + 180) % 360 - 180) <= 180 / 256 + 1e-9
+    assert abs(back.sog_mps - k.sog_mps) <= 0.0258
+    assert (back.status, back.mmsi, back.class_index, back.sources) == (k.status, k.mmsi, 5, sources)
+    assert back.dt_s == pytest.approx(dt / 10)
+    assert back.confidence == pytest.approx(k.confidence, abs=0.0051)
+    if k.bearing_deg is None:
+        assert back.major_m == pytest.approx(k.major_m, rel=0.05)
+        assert back.minor_m == pytest.approx(k.minor_m, rel=0.05)
+    else:
+        assert back.bearing_deg is not None
+        assert abs((back.bearing_deg - k.bearing_deg + 180) % 360 - 180) <= 180 / 8192 + 1e-9
+        assert back.sigma_bearing_deg == pytest.approx(k.sigma_bearing_deg, rel=0.04)
+
+
+def test_thirteen_bytes_and_four_for_an_mmsi() -> None:
+    ref = samples.BIRTH.ref_e5
+    k = kinematics.from_track(samples.track(), class_index=0, sources=0b111)
+    assert len(kinematics.pack(k, ref)) == 17
+    assert len(kinematics.pack(replace(k, mmsi=None), ref)) == 13
+
+
+@pytest.mark.parametrize(
+    ("east", "north", "both", "angle"),
+    [(4.0, 100.0, 0.0, 0.0), (100.0, 4.0, 0.0, 90.0), (50.0, 50.0, 40.0, 45.0), (50.0, 50.0, -40.0, 135.0)],
+)
+def test_the_ellipse_points_where_the_covariance_does(east: float, north: float, both: float, angle: float) -> None:
+    k = kinematics.from_track(samples.track(cov=((east, both), (both, north))))
+    assert k.axis_deg == pytest.approx(angle)
+    assert k.major_m == pytest.approx(math.sqrt(100.0 if both == 0 else 90.0))
+
+
+def test_extrapolation_is_a_straight_line() -> None:
+    lat, lon = kinematics.extrapolate(36.0, -5.6, 90.0, 10.0, 60.0)
+    east, north = LocalFrame(lat=36.0, lon=-5.6).to_enu(lat, lon)
+    assert (east, north) == (pytest.approx(600.0), pytest.approx(0.0, abs=1e-3))  # type: ignore[comparison-overlap] # approx compares
+
+
+# ---------------------------------------------------------------- any bytes
+
+plain = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**64), 2**64 - 1)
+    | st.floats()
+    | st.binary(max_size=20)
+    | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=14) | st.dictionaries(st.integers(0, 9) | st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=20,
+)  # fmt: skip
+headed = st.builds(
+    lambda seq, t, label, rest: [1, samples.BIRTH.boot16, seq, t, label, *rest],
+    st.integers(0, 2**64 - 1), st.integers(-(2**64), 2**64 - 1), st.integers(0, 1), st.lists(plain, max_size=12),
+)  # fmt: skip
+
+
+def mutated(data: st.DataObject) -> bytes:
+    payload = bytearray(data.draw(st.sampled_from([p for _, p in golden_payloads().values()])))
+    for _ in range(data.draw(st.integers(1, 4))):
+        payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
+    return bytes(payload[: data.draw(st.integers(0, len(payload)))] if data.draw(st.booleans()) else payload)
+
+
+def feed_everything(payload: bytes) -> None:
+    for kind in "athl?":
+        survives(lambda kind=kind: wire.decode(kind, payload, samples.BIRTH))
+    for read in (wire.decode_birth, wire.decode_state, wire.decode_ack, wire.head, births.decode):
+        survives(lambda read=read: read(payload))
+
+
+def survives(read: Any) -> None:
+    try:
+        result = read()
+    except ProtocolError as e:
+        assert str(e)  # noqa: PT017 - decoding may also succeed; a refusal has to say why
+    else:
+        if not isinstance(result, wire.Head | wire.Ack | Birth):
+            json.dumps(result, allow_nan=False)
+
+
+@given(payload=st.binary(max_size=200))
+@settings(max_examples=300, deadline=None)
+def test_any_bytes(payload: bytes) -> None:
+    feed_everything(payload)
+
+
+@given(row=headed | plain)
+@settings(max_examples=400, deadline=None)
+def test_any_values(row: Any) -> None:
+    feed_everything(cbor.dumps(row))
+
+
+@given(data=st.data())
+@settings(max_examples=400, deadline=None)
+def test_damaged_messages(data: st.DataObject) -> None:
+    feed_everything(mutated(data))
+
+
+@given(value=plain)
+@settings(max_examples=300, deadline=None)
+def test_the_strict_reader_reads_what_is_written(value: Any) -> None:
+    def same(a: Any, b: Any) -> bool:
+        if isinstance(a, float) and math.isnan(a):
+            return isinstance(b, float) and math.isnan(b)
+        if isinstance(a, list):
+            return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+        if isinstance(a, dict):
+            return a.keys() == b.keys() and all(same(v, b[k]) for k, v in a.items())
+        return type(a) is type(b) and a == b
+
+    assert same(value, cbor.loads(cbor.dumps(value)))
+
+
+@pytest.mark.parametrize(
+    "hexes",
+    ["", "0101", "c11a514b67b0", "9fff", "5f4101ff", "7f6161ff", "f7", "f8ff", "1c", "9bffffffffffffffff", "61ff",
+     "d81c81d81d00", "81" * 20 + "00", "a18001", "5affffffff00"],
+)  # fmt: skip
+def test_what_has_no_place_in_a_message(hexes: str) -> None:
+    with pytest.raises(ProtocolError):
+        cbor.loads(bytes.fromhex(hexes))

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import random
+import resource
+import signal
+from pathlib import Path
+
+import pytest
+
+from agent.errors import InputError
+from agent.messages import Nav, Tick
+from agent.record.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from agent.record.log import EventLog, Position, ReadReport, read_log, segments
+
+
+def fill(directory: Path, blocks: int = 20) -> list[tuple[float, Tick | Nav]]:
+    log = EventLog(directory, 10**9)
+    out: list[tuple[float, Tick | Nav]] = []
+    for i in range(blocks):
+        rows: list[tuple[float, Tick | Nav]] = [
+            (i + 0.5, Tick(at_s=float(i))),
+            (i + 0.6, Nav(at_s=i + 0.1, source="gps", lat=43.0 + i, lon=-8.0)),
+        ]
+        log.append(rows)
+        out += rows
+    log.close()
+    return out
+
+
+def test_round_trip_and_concatenation(tmp_path: Path) -> None:
+    events = fill(tmp_path / "a")
+    assert list(read_log(tmp_path / "a")) == events
+    one = tmp_path / "one.log"
+    data = b"".join(f.read_bytes() for f in segments(tmp_path / "a"))
+    one.write_bytes(data + data)
+    assert list(read_log(one)) == events * 2
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_broken_byte_costs_one_block(tmp_path: Path, seed: int) -> None:
+    events = fill(tmp_path)
+    file = segments(tmp_path)[0]
+    data = bytearray(file.read_bytes())
+    rng = random.Random(seed)
+    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    file.write_bytes(data)
+    report = ReadReport()
+    got = list(read_log(tmp_path, report=report))
+    assert len(got) >= len(events) - 2
+    assert report.broken >= 1
+    assert all(e in events for e in got)
+
+
+def test_torn_tail_gives_what_was_whole(tmp_path: Path) -> None:
+    events = fill(tmp_path)
+    file = segments(tmp_path)[0]
+    file.write_bytes(file.read_bytes()[:-7])
+    assert list(read_log(tmp_path)) == events[:-2]
+
+
+def test_a_picture_is_no_log(tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").write_bytes(b"\xff\xd8\xff" + bytes(1000))
+    with pytest.raises(InputError, match="no event log"):
+        list(read_log(tmp_path / "x.jpg"))
+
+
+def test_reading_goes_on_from_a_position(tmp_path: Path) -> None:
+    log = EventLog(tmp_path, 10**9)
+    log.append([(0.0, Tick(at_s=1.0))])
+    here = log.position
+    log.append([(0.0, Tick(at_s=2.0))])
+    log.append([(0.0, Tick(at_s=5000.0))])  # rolls to a new segment
+    log.close()
+    assert len(segments(tmp_path)) == 2
+    assert [e.at_s for _, e in read_log(tmp_path, here)] == [2.0, 5000.0]
+
+
+def test_old_segments_make_room(tmp_path: Path) -> None:
+    log = EventLog(tmp_path, 1)
+    for hour in range(5):
+        log.append([(0.0, Tick(at_s=hour * 3600.0))])
+    log.close()
+    assert [e.at_s for _, e in read_log(tmp_path)] == [4 * 3600.0]
+
+
+def test_a_full_disk_refuses_and_leaves_a_whole_log(tmp_path: Path) -> None:
+    log = EventLog(tmp_path, 10**9)
+    log.append([(0.0, Tick(at_s=1.0))])
+    before = log.position
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (before.offset + 20, limit[1]))  # the next block fits only in part
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        with pytest.raises(OSError, match="No space left|File too large"):
+            log.append([(0.0, Tick(at_s=2.0)), (0.0, Nav(at_s=2.1, source="a-longer-name", lat=1.23456))])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, old)
+    assert log.position == before
+    log.append([(0.0, Tick(at_s=3.0))])
+    log.close()
+    assert [e.at_s for _, e in read_log(tmp_path)] == [1.0, 3.0]
+
+
+def test_checkpoint_is_whole_or_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "core.ckpt"
+    c = Checkpoint(at_s=5.0, position=Position(segment="a", offset=7), digest="d", state=b"state")
+    write_checkpoint(path, c)
+    assert read_checkpoint(path) == c
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    assert read_checkpoint(path) is None
+    assert path.with_suffix(".broken").exists()
+    assert read_checkpoint(path) is None

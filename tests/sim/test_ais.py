@@ -1,0 +1,155 @@
+"""AIS as sent, read back by an outside decoder (pyais)."""
+
+from __future__ import annotations
+
+from itertools import islice, takewhile
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyais import decode
+
+from hardware_sim import ais, ais_station
+from hardware_sim.geo import KNOT_MPS, Site
+from hardware_sim.world import World
+
+
+def read(*lines: bytes) -> dict[str, Any]:
+    return dict(decode(*lines).asdict())
+
+
+positions = st.builds(
+    ais.Position,
+    mmsi=st.integers(200_000_000, 799_999_999),
+    lat=st.floats(-89, 89),
+    lon=st.floats(-179, 179),
+    sog_mps=st.floats(0, 50),
+    cog_deg=st.floats(0, 359.9),
+    heading_deg=st.one_of(st.none(), st.floats(0, 359)),
+    turn_dpm=st.floats(-700, 700),
+    nav_status=st.integers(0, 8),
+    utc_second=st.integers(0, 59),
+    accurate=st.booleans(),
+)
+
+
+@settings(deadline=None, max_examples=80)
+@given(positions)
+def test_position_reports_come_back(p: ais.Position) -> None:
+    for bits, length, kind in ((ais.position_a(p), 168, 1), (ais.position_b(p), 168, 18)):
+        assert len(bits) == length
+        got = read(ais.vdm(bits, "A", 1))
+        assert (got["msg_type"], got["mmsi"]) == (kind, p.mmsi)
+        assert got["lat"] == pytest.approx(p.lat, abs=1.5e-6)
+        assert got["lon"] == pytest.approx(p.lon, abs=1.5e-6)
+        assert got["speed"] * KNOT_MPS == pytest.approx(p.sog_mps, abs=0.03)
+        assert got["course"] == pytest.approx(p.cog_deg, abs=0.06) or p.cog_deg > 359.94
+        assert got["heading"] == (511 if p.heading_deg is None else round(p.heading_deg))
+        assert (got["second"], bool(got["accuracy"])) == (p.utc_second, p.accurate)
+    assert read(ais.vdm(ais.position_a(p), "B", 1))["status"] == p.nav_status
+
+
+SHIP = ais.Static(
+    mmsi=224117250,
+    name="RIA EXPRESS",
+    callsign="EAXQ",
+    ship_type=60,
+    length_m=78.0,
+    beam_m=16.0,
+    draught_m=3.1,
+    destination="A CORUNA",
+)
+
+
+def test_class_a_static_is_two_sentences_of_424_bits() -> None:
+    bits = ais.static_a(SHIP)
+    assert len(bits) == 424
+    lines = ais.vdm(bits, "A", 4).splitlines(keepends=True)
+    assert len(lines) == 2
+    got = read(*lines)
+    assert (got["msg_type"], got["shipname"], got["callsign"], got["ship_type"]) == (5, "RIA EXPRESS", "EAXQ", 60)
+    assert got["to_bow"] + got["to_stern"] == 78
+    assert got["to_port"] + got["to_starboard"] == 16
+    assert (got["draught"], got["destination"], got["minute"], got["hour"]) == (3.1, "A CORUNA", 60, 24)
+
+
+def test_class_b_static_is_message_24_a_and_b() -> None:
+    a, b = ais.static_b(SHIP)
+    assert (len(a), len(b)) == (160, 168)
+    name, size = read(ais.vdm(a, "A", 0)), read(ais.vdm(b, "B", 0))
+    assert (name["partno"], name["shipname"]) == (0, "RIA EXPRESS")
+    assert (size["partno"], size["callsign"], size["ship_type"]) == (1, "EAXQ", 60)
+    assert size["to_bow"] + size["to_stern"] == 78
+
+
+def test_class_b_says_carrier_sense() -> None:
+    p = ais.Position(mmsi=1, lat=0.0, lon=0.0, sog_mps=0.0, cog_deg=0.0, heading_deg=None)
+    got = read(ais.vdm(ais.position_b(p), "A", 0))
+    assert (got["cs"], got["display"], got["dsc"], got["band"], got["msg22"], got["assigned"], got["raim"]) == (
+        True,
+        False,
+        True,
+        True,
+        True,
+        False,
+        False,
+    )
+
+
+def test_a_known_sentence_to_the_byte() -> None:
+    """Encoded with another hand: pyais' own encoder for the same fields."""
+    from pyais import encode_dict  # noqa: PLC0415 - only here
+
+    p = ais.Position(
+        mmsi=224059380, lat=43.38, lon=-8.4, sog_mps=10 * KNOT_MPS, cog_deg=45.5, heading_deg=46.0, utc_second=31
+    )
+    theirs = encode_dict(
+        {
+            "msg_type": 1, "mmsi": 224059380, "lat": 43.38, "lon": -8.4, "speed": 10.0, "course": 45.5, "heading": 46,
+            "second": 31, "turn": 0, "status": 0, "accuracy": 0, "maneuver": 0, "raim": 0, "radio": 0,
+        },
+        radio_channel="A", talker_id="AI",
+    )  # fmt: skip
+    ours = ais.vdm(ais.position_a(p), "A", 0).decode().strip()
+    assert ours.split(",")[1:6] == theirs[0].strip().split(",")[1:6]
+
+
+@pytest.mark.parametrize(
+    ("kind", "knots", "turn", "interval"),
+    [
+        ("A", 0.0, 0.0, 180.0), ("A", 10.0, 0.0, 10.0), ("A", 10.0, 1.0, 10 / 3), ("A", 20.0, 0.0, 6.0),
+        ("A", 20.0, -1.0, 2.0), ("A", 30.0, 0.0, 2.0), ("B", 1.0, 0.0, 180.0), ("B", 12.0, 0.0, 30.0),
+    ],
+)  # fmt: skip
+def test_reporting_intervals_of_the_standard(kind: str, knots: float, turn: float, interval: float) -> None:
+    assert ais_station.reporting_interval_s(kind, knots * KNOT_MPS, turn) == pytest.approx(interval)
+
+
+def test_who_is_heard_when(harbour: World, start_unix_s: float) -> None:
+    heard: dict[int, list[float]] = {}
+    for t, lines in takewhile(lambda x: x[0] < 120.0, ais_station.sentences(harbour, start_unix_s)):
+        got = read(*lines.splitlines(keepends=True))
+        heard.setdefault(got["mmsi"], [])
+        slot = (start_unix_s + t) / ais_station.SLOT_S
+        assert slot == pytest.approx(round(slot), abs=1e-3)
+        if got["msg_type"] in (1, 18):
+            heard[got["mmsi"]].append(t)
+            vessel = next(v for v in harbour.vessels if v.table.mmsi == got["mmsi"])
+            s = vessel.at(t)
+            e, n = Site(43.38, -8.40).to_enu(got["lat"], got["lon"])
+            assert abs(e - s.east_m) < 12.0
+            assert abs(n - s.north_m) < 12.0
+    assert set(heard) == {224117250, 224059380}
+    assert max(times[0] for times in heard.values()) < 4.0
+    ferry = heard[224117250]  # 17.5 kn: every 6 s
+    assert len(ferry) == pytest.approx(20, abs=1)
+    assert len(heard[224059380]) == 4
+
+
+def test_two_runs_say_the_same(harbour: World, start_unix_s: float) -> None:
+    again = World(harbour.scenario, harbour.seed)
+    other = World(harbour.scenario, harbour.seed + 1)
+    one, two, three = (list(islice(ais_station.sentences(w, start_unix_s), 30)) for w in (harbour, again, other))
+    assert one == two
+    assert one != three
