@@ -22,14 +22,14 @@ __all__ = ["check_url", "mask_url", "open_transport"]
 
 
 def open_transport(url: str, clock: Clock, *, timeout_s: float = 5.0) -> Transport:
-    """Open `url`.
+    """Open `url`; `timeout_s` is how long a server may take to answer.
 
     Raises:
         ConfigError: the URL is wrong.
-        SensorUnavailable: it is right, but there is nothing there now.
+        InputError: a file is not the recording that it should be.
+        SensorUnavailable: the URL is right, but there is nothing there now.
 
     """
-    check_url(url)
     u = parse_url(url)
     if not carries_bytes(u.scheme):
         raise ConfigError(f"{u.shown}: is a camera's address; this driver reads serial://, udp://, tcp:// or file://")

@@ -22,7 +22,7 @@ from hardware_sim.score.gospa import gospa
 if TYPE_CHECKING:
     from hardware_sim.score.read import Truth
 
-MAX_AGE_S = 6.0
+MAX_AGE_S = 125.0  # boxes thin tracks: a receiver moves one on until it is told otherwise, or for the promised 120 s
 CUT_OFF_M = 200.0
 ORDER = 2.0
 NOT_COUNTED = ("lost", "tentative")

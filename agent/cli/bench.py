@@ -1,0 +1,51 @@
+"""Examples: vigia bench wire --json; vigia bench outbox-chaos --rounds 50; vigia bench cost; vigia bench all.
+
+Each benchmark prints one JSON object with its figures; with --out DIR the object is also written to DIR/NAME.json.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+HELP = "Measurements, with the peer in the same run where there is one."
+BENCHMARKS = {
+    "wire": "payload sizes over the sample messages",
+    "outbox": "durable alerts a second against bare SQLite",
+    "core": "events a second through the core; a scan of 1,000 targets and 1,000 false plots",
+    "cost": "memory, start and CPU at rest of the whole agent on simulated sensors",
+    "outbox-chaos": "kill -9 of the agent, broker outages and withheld acknowledgements against mosquitto",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `vigia bench`."""
+    parser.add_argument(
+        "name", choices=("all", *BENCHMARKS), help="; ".join(f"{k}: {v}" for k, v in BENCHMARKS.items())
+    )
+    parser.add_argument("--json", action="store_true", help="only the JSON objects, no table")
+    parser.add_argument("--rounds", type=int, default=50, help="of outbox-chaos: how many kills")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, metavar="DIR")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run one benchmark, or all but the long one."""
+    names = [n for n in BENCHMARKS if n != "outbox-chaos"] if args.name == "all" else [args.name]
+    for name in names:
+        module = importlib.import_module("agent.cli.bench_" + name.replace("-", "_"))
+        figures = {"bench": name, **module.measure(rounds=args.rounds, seed=args.seed)}
+        print(json.dumps(figures), flush=True)
+        if args.out is not None:
+            args.out.mkdir(parents=True, exist_ok=True)
+            (args.out / f"{name}.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        if not args.json:
+            for key, value in figures.items():
+                print(f"  {key:34} {value}", file=sys.stderr)
+    return 0

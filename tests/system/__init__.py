@@ -1,0 +1,1 @@
+"""The daemon as a whole, with real brokers, ports and processes around it."""
