@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 NAME = "decode"
 HELP = "Puts a recording through one driver, and radar video through the plot extractor."
-LINES = ("nmea", "ais")
+LINES = ("nmea", "nmea-radar", "ais", "nav")
 RADARS = ("navico",)
 LATER = ("asterix", "cat240", "garmin", "raymarine", "furuno", "alert")
 

@@ -9,6 +9,7 @@ Ctrl-C ends it. `vigia decode KIND FILE`, `file://FILE` as a sensor's url, and W
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import signal
 import sys
@@ -54,13 +55,14 @@ def run(args: argparse.Namespace) -> int:
     before = {s: signal.signal(s, end) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         clock = SystemClock()
-        recorder = RawRecorder(open_transport(args.raw, clock), args.out, max_bytes=args.max_bytes)
-        try:
-            _record(recorder, args.raw, clock, stop, args.duration)
-        except EndOfData as e:
-            print(e, file=sys.stderr)
-        finally:
-            recorder.close()
+        with contextlib.closing(open_transport(args.raw, clock)) as transport:
+            recorder = RawRecorder(transport, args.out, max_bytes=args.max_bytes)
+            try:
+                _record(recorder, args.raw, clock, stop, args.duration)
+            except EndOfData as e:
+                print(e, file=sys.stderr)
+            finally:
+                recorder.close()
     finally:
         for s, handler in before.items():
             signal.signal(s, handler)
@@ -86,14 +88,17 @@ def _record(recorder: RawRecorder, url: str, clock: Clock, stop: threading.Event
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 0.0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is no time; write seconds, for example 3600")
     return value
 
 
 def _octets(text: str) -> int:
-    value = int(text)
+    value = int(text) if text.isascii() and text.isdecimal() else 0
     if value < MIN_BYTES:
-        raise argparse.ArgumentTypeError(f"{text} is too small for a capture; write for example 500000000")
+        raise argparse.ArgumentTypeError(f"{text}: write a number of bytes from {MIN_BYTES} on, for example 500000000")
     return value

@@ -54,7 +54,10 @@ class NmeaRadarOptions(NmeaOptions):
     """Options of the ARPA sentences."""
 
     heading_deg: float | None = Field(
-        None, ge=0.0, lt=360.0, description="true direction of a fixed antenna's zero, for bearings relative to it"
+        default=None,
+        ge=0.0,
+        lt=360.0,
+        description="true direction of a fixed antenna's zero, for bearings relative to it",
     )
     experimental_ttd: bool = Field(
         default=False,
@@ -276,7 +279,7 @@ class RadarPart(SentencePart):
         def field(end: int, width: int) -> int:
             return bits >> (_TTD_TARGET_BITS - end) & ((1 << width) - 1)
 
-        status = _TTD_STATUS.get(field(65, 3), "")
+        status = _TTD_STATUS.get(field(63, 3), "")
         bearing, speed, course = field(24, 12), field(36, 12), field(48, 12)
         if not status or bearing >= 3600:
             return None
@@ -285,11 +288,11 @@ class RadarPart(SentencePart):
             source=self.source,
             number=field(12, 10),
             status=status,
-            range_m=field(80, 14) * 0.01 * NM_M,
+            range_m=field(78, 14) * 0.01 * NM_M,
             bearing_deg=bearing / 10.0,
             sog_mps=speed * 0.1 * KNOT_MPS if speed < 4095 else None,
             cog_deg=course / 10.0 if course < 3600 else None,
-            relative=bool(field(81, 1)),
+            relative=bool(field(79, 1)),
         )
 
 

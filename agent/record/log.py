@@ -115,12 +115,13 @@ class EventLog:
         os.lseek(fd, self._offset, os.SEEK_SET)
 
     def _roll(self, at_s: float) -> None:
-        if self._file is not None and 0.0 <= at_s - self._began_s < SEGMENT_S:
+        if self._file is not None and at_s - self._began_s < SEGMENT_S:
             return
         self.close()
-        name = f"{int(at_s * 1000):015d}{SUFFIX}"
-        while (self.directory / name).exists():
-            name = f"{int(name.removesuffix(SUFFIX)) + 1:015d}{SUFFIX}"
+        # Names only ever grow, also when time does not: a checkpoint's position stands before all that came after it.
+        files = segments(self.directory)
+        newest = int(files[-1].stem) if files else -1
+        name = f"{max(int(at_s * 1000), newest + 1):015d}{SUFFIX}"
         # unbuffered: what write() took is the kernel's, and a refused block leaves nothing behind in Python
         self._file = (self.directory / name).open("xb", buffering=0)
         self._name, self._offset, self._began_s = name, 0, at_s
@@ -138,7 +139,7 @@ class EventLog:
 
 def segments(directory: Path) -> list[Path]:
     """Segment files of a directory, oldest first."""
-    return sorted(directory.glob("*" + SUFFIX))
+    return sorted(f for f in directory.glob("*" + SUFFIX) if f.stem.isdigit())
 
 
 def encode_block(events: Sequence[tuple[float, Event]]) -> bytes:

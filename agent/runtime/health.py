@@ -3,7 +3,7 @@
 Promises:
 - silence is judged by time: no data for `stale_s` is `stale`, whatever the device's return codes say;
 - a report is made on every change of state and every `REPORT_S` otherwise; nothing is reported twice in a row;
-- mostly broken input is `degraded`, with the last broken unit's sentence as evidence.
+- mostly broken input is `degraded`, also when nothing usable is left of it, with the last broken unit's sentence.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 REPORT_S = 30.0
-WINDOW_S = 10.0  # over which the share of broken units is judged
+WINDOW_S = 5.0  # over which the share of broken units is judged
 
 
 class HealthTracker:
@@ -79,14 +79,12 @@ class HealthTracker:
     ) -> None:
         self._judge_window(now_s, counters)
         since = now_s - (self._data_s if self._data_s is not None else self._began_s)
-        if since > self.stale_s:
-            self.state = SensorState.STALE
-            self.sentence = f"nothing usable received for over {self.stale_s:g} s" + (
-                f"; last broken input: {last_error}" if self._broken and last_error else ""
-            )
-        elif self._broken:
+        if self._broken:
             self.state = SensorState.DEGRADED
             self.sentence = f"more than half of the input is broken: {last_error}"
+        elif since > self.stale_s:
+            self.state = SensorState.STALE
+            self.sentence = f"nothing usable received for over {self.stale_s:g} s"
         elif note is not None:
             self.state, self.sentence = note
         elif self._data_s is not None:

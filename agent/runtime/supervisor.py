@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent import __version__
 from agent.clock import SystemClock
-from agent.drivers.table import DRIVERS
+from agent.drivers.table import driver_spec
 from agent.messages import SensorHealth, SensorState
 from agent.publish.client import Publisher
 from agent.publish.outbox import Outbox
@@ -171,7 +171,7 @@ class Agent:
     def _start_sensor(self, sensor: Sensor) -> None:
         if not sensor.enabled:
             return
-        spec = DRIVERS[sensor.driver]
+        spec = driver_spec(sensor.driver)
         worker: LineSensor | ChildSensor
         if spec.runs == "thread":
             worker = LineSensor(sensor, self.clock, self._emit)

@@ -33,7 +33,7 @@ def open_file(url: SensorUrl, clock: Clock) -> Transport:
     """
     path = Path(url.path)
     pace: Literal["real", "fast"] = "fast" if url.choice("pace") == "fast" else "real"
-    loop = url.choice("loop") in ("1", "true")
+    loop = url.choice("loop") == "1"
     if not path.is_file():
         raise SensorUnavailable(f"{url.shown}: no such recording; correct the sensor's url")
     capture = path.name.lower().endswith(_CAPTURES) or is_capture(path)

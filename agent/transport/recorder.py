@@ -14,12 +14,13 @@ is not known: address and port are 0.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import struct
 from typing import TYPE_CHECKING
 
-from agent.errors import InputError
+from agent.errors import InputError, SensorUnavailable
 from agent.transport.base import EndOfData, Transport
 
 if TYPE_CHECKING:
@@ -69,7 +70,11 @@ class RawRecorder(Transport):
             InputError: the file cannot be written.
 
         """
-        chunk = self._transport.read(timeout_s)
+        try:
+            chunk = self._transport.read(timeout_s)
+        except SensorUnavailable:
+            self._transport.close()  # at once: what holds a device keeps it from being opened anew
+            raise
         if chunk is not None:
             self._at = chunk.at
             if chunk.stream:
@@ -83,7 +88,7 @@ class RawRecorder(Transport):
         self._transport.write(data)
 
     def resume(self, transport: Transport) -> None:
-        """Go on in the same file with a transport that was opened anew."""
+        """Go on in the same file with a transport that was opened anew, after `SensorUnavailable` from `read`."""
         self._transport.close()
         self._rest()
         self._transport = transport
@@ -100,12 +105,13 @@ class RawRecorder(Transport):
         if file is None:
             return
         try:
-            self._rest()
-            os.fsync(file)
+            try:
+                with contextlib.suppress(EndOfData):  # the beginning of a line did not fit any more
+                    self._rest()
+            finally:
+                os.fsync(file)
         except OSError as e:
             raise InputError(f"{self._path}: cannot be written: {e.strerror}; {self._kept()}") from e
-        except EndOfData:  # the rest of a line did not fit any more
-            os.fsync(file)
         finally:
             self._file = None
             os.close(file)

@@ -27,17 +27,22 @@ KEYS: dict[str, tuple[str, ...]] = {
 PARITIES = ("none", "even", "odd")
 STOPBITS = ("1", "2")
 PACES = ("real", "fast")
-YES_NO = ("0", "1", "false", "true")
+YES_NO = ("0", "1")
 _CHOICES = {"parity": PARITIES, "stopbits": STOPBITS, "pace": PACES, "loop": YES_NO}
-_NUMBERS = {"baud": (50, 4_000_000), "port": (1, 65_535), "rate_bps": (10, 1_000_000_000)}
-_EXAMPLES = {"baud": 38_400, "port": 10_110, "rate_bps": 38_400}
+_NUMBERS = {  # lowest, highest, an example
+    "baud": (50, 4_000_000, 38_400),
+    "port": (1, 65_535, 10_110),
+    "rate_bps": (10, 1_000_000_000, 38_400),
+    "width": (16, 16_384, 1280),
+    "height": (16, 16_384, 720),
+}
 _BYTES = ("serial", "udp", "tcp", "file")  # transports of bytes; the others are cameras, which open themselves
 _SERVERS = ("rtsp", "rtsps", "http", "https")  # their query belongs to the server
 _LOCAL = ("serial", "file", "v4l2")
 
 _SECRET = re.compile(r"(?i)([?&;#][^=&;#\s]*(?:pass|pwd|secret|token|key|auth|user|sig)[^=&;#\s]*=)[^&;#\s]*")
 # a password may hold what it should not (`/`, `?`, `#`): up to the last @ where a colon follows the name
-_CREDENTIALS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)(?:[^/?#\s]*|[^/?#@:\s]*:\S*)@")
+_CREDENTIALS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)(?:[^/?#@:\s]*:\S*|[^/?#\s]*)@")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -149,16 +154,19 @@ def _check_query(u: SensorUrl) -> None:
         if key not in KEYS[u.scheme]:
             known = ", ".join(KEYS[u.scheme]) or "none"
             hint = _meant(key, KEYS[u.scheme], "", known)
-            raise ConfigError(f'{u.shown}: {u.scheme}:// has no key "{key}"; {hint}')
+            named = "such key" if "***@" in u.shown else f'key "{key}"'  # it may be the rest of a password with a ?
+            raise ConfigError(f"{u.shown}: {u.scheme}:// has no {named}; {hint}")
         if key in _CHOICES and value not in _CHOICES[key]:
             raise ConfigError(f"{u.shown}: {key}={value} is not known; write one of {', '.join(_CHOICES[key])}")
         if key in _NUMBERS:
-            low, high = _NUMBERS[key]
+            low, high, example = _NUMBERS[key]
             if not (value.isascii() and value.isdecimal() and low <= int(value) <= high):
                 raise ConfigError(
                     f"{u.shown}: {key}={value} is no whole number from {low} to {high}; "
-                    f"write for example {key}={_EXAMPLES[key]}"
+                    f"write for example {key}={example}"
                 )
+        if key == "fps" and not re.fullmatch(r"[0-9]{1,4}(\.[0-9]+)?", value):
+            raise ConfigError(f"{u.shown}: fps={value} is no number of frames a second; write for example fps=5")
         if key == "group":
             _check_group(u, value)
 

@@ -75,6 +75,22 @@ def test_reading_goes_on_from_a_position(tmp_path: Path) -> None:
     assert [e.at_s for _, e in read_log(tmp_path, here)] == [2.0, 5000.0]
 
 
+def test_segments_stand_in_the_order_of_writing_whatever_the_events_times(tmp_path: Path) -> None:
+    """A run begins with an event of now and goes on with events of a moment ago; so may the next run."""
+    positions = []
+    for base_s in (1000.0, 999.0, 1000.5):
+        log = EventLog(tmp_path, 10**9)
+        log.append([(0.0, Tick(at_s=base_s))])
+        positions.append(log.position)
+        log.append([(0.0, Tick(at_s=base_s - 0.3))])
+        log.close()
+    assert len(segments(tmp_path)) == 3
+    wanted = [1000.0, 999.7, 999.0, 998.7, 1000.5, 1000.2]
+    assert [e.at_s for _, e in read_log(tmp_path)] == wanted
+    for i, position in enumerate(positions):
+        assert [e.at_s for _, e in read_log(tmp_path, position)] == wanted[2 * i + 1 :]
+
+
 def test_old_segments_make_room(tmp_path: Path) -> None:
     log = EventLog(tmp_path, 1)
     for hour in range(5):

@@ -1,0 +1,322 @@
+"""Publisher, outbox and picture against real brokers: mosquitto, and the hub with its faults."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.clock import SystemClock
+from agent.config.schema import Publish, Site
+from agent.messages import AlertState, SensorHealth, Track, TrackPicture
+from agent.publish.client import Publisher
+from agent.publish.outbox import Outbox
+from agent.publish.sender import Tuning
+from support.broker import Mosquitto, free_port
+from support.mqtt_proxy import MqttProxy
+
+from . import samples
+
+SITE = Site(name="Tarifa", node="tarifa-1", lat=36.01234, lon=-5.60321, height_m=20.0)
+QUICK = Tuning(
+    retry_min_s=0.1, backlog_delay_s=0.05, backlog_per_s=500.0, probe_first_s=0.5, probe_s=1.0, ack_grace_s=0.5
+)
+
+
+class Box:
+    """A publisher on an outbox that outlives it."""
+
+    def __init__(self, folder: Path, url: str, **config: Any) -> None:
+        self.folder = folder
+        self.config = Publish(broker=url, retry_max_s=0.5, puback_timeout_s=1.0, **config)
+        self.health: list[SensorHealth] = []
+        self.clock = SystemClock()
+        self.start()
+
+    def start(self) -> None:
+        self.outbox = Outbox(self.folder / "outbox.sqlite", max_bytes=10_000_000)
+        self.publisher = Publisher(self.config, SITE, self.outbox, self.clock, self.health.append, tuning=QUICK)
+        self.publisher.start()
+
+    def stop(self) -> None:
+        self.publisher.stop(3.0)
+        self.outbox.close()
+
+    def raise_alerts(self, first: int, count: int) -> None:
+        now = self.clock.now().t_s
+        self.publisher.submit_alerts(
+            [samples.alert(i, 0, now, state=AlertState.RAISED) for i in range(first, first + count)]
+        )
+
+    def wait(self, wanted: Callable[[dict[str, Any]], bool], timeout_s: float = 15.0) -> dict[str, Any]:
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            status = self.publisher.status()
+            if wanted(status):
+                return status
+            time.sleep(0.02)
+        raise AssertionError(self.publisher.status())
+
+
+class Picture:
+    """`vigia watch --ack` as a process."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.out, self.state, self.url = folder / "picture.jsonl", folder / "picture.state", url
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        command = ["watch", "--broker", self.url, "--ack", "--out", str(self.out), "--state", str(self.state)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "agent.cli.main", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def alerts(self) -> list[int]:
+        if not self.out.exists():
+            return []
+        rows = [json.loads(line) for line in self.out.read_text().splitlines() if line.endswith("}")]
+        return [r["id"] for r in rows if r["type"] == "alert"]
+
+    def wait(self, count: int, timeout_s: float = 20.0) -> list[int]:
+        deadline = time.monotonic() + timeout_s
+        while len(self.alerts()) < count and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return self.alerts()
+
+
+@pytest.fixture
+def stop_all() -> Iterator[list[Any]]:
+    made: list[Any] = []
+    yield made
+    for thing in reversed(made):
+        thing.stop()
+
+
+class Hub:
+    """The hub of the simulator as a process."""
+
+    def __init__(self, *args: str) -> None:
+        self.process = subprocess.Popen([sys.executable, "-m", "hardware_sim", "hub", *args], stdout=subprocess.PIPE)
+        assert self.process.stdout is not None
+        self.url = str(json.loads(self.process.stdout.readline())["broker"])
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@pytest.mark.parametrize("kind", ["mosquitto", "hub", "hub-3.1.1", "hub-loses-pubacks"])
+def test_alerts_reach_the_picture_once_and_leave_the_outbox(
+    kind: str, tmp_path: Path, make_mosquitto: Callable[..., Mosquitto], stop_all: list[Any]
+) -> None:
+    if kind == "mosquitto":
+        broker = make_mosquitto()
+        broker.start()
+        url = broker.url
+    else:
+        args = {"hub": [], "hub-3.1.1": ["--only-311"], "hub-loses-pubacks": ["--drop-puback", "0.1"]}[kind]
+        stop_all.append(Hub(*args))
+        url = stop_all[-1].url
+    picture = Picture(tmp_path, url)
+    stop_all.append(picture)
+    box = Box(tmp_path, url)
+    stop_all.append(box)
+    for i in range(10):
+        box.raise_alerts(i * 10, 10)
+    assert sorted(picture.wait(100)) == list(range(100))
+    box.wait(lambda s: s["queued"] == 0)
+    if kind == "hub-3.1.1":
+        assert box.publisher.status()["protocol"] == "MQTT 3.1.1"
+
+
+def test_only_the_pictures_acknowledgement_empties_the_outbox(
+    tmp_path: Path, mosquitto: Mosquitto, stop_all: list[Any]
+) -> None:
+    box = Box(tmp_path, mosquitto.url)
+    stop_all.append(box)
+    box.raise_alerts(1, 20)
+    box.wait(lambda s: s["sent"] >= 20 and s["in_flight"] == 0)
+    assert box.publisher.status()["queued"] >= 20
+    stop_all.append(Picture(tmp_path, mosquitto.url))
+    box.wait(lambda s: s["queued"] == 0)
+
+
+def test_where_the_broker_is_trusted_its_puback_is_enough(
+    tmp_path: Path, mosquitto: Mosquitto, stop_all: list[Any]
+) -> None:
+    box = Box(tmp_path, mosquitto.url, acknowledge="broker")
+    stop_all.append(box)
+    box.raise_alerts(1, 20)
+    box.wait(lambda s: s["queued"] == 0)
+
+
+def test_a_broker_that_is_down_and_forgets_loses_nothing(
+    tmp_path: Path, make_mosquitto: Callable[..., Mosquitto], stop_all: list[Any]
+) -> None:
+    broker = make_mosquitto()
+    picture = Picture(tmp_path, broker.url)
+    stop_all.append(picture)
+    box = Box(tmp_path, broker.url)
+    stop_all.append(box)
+    for i in range(6):
+        (broker.start if i % 2 else broker.stop)()
+        box.raise_alerts(100 * i, 15)
+        time.sleep(0.7)
+    if picture.process is not None and picture.process.poll() is not None:
+        picture.start()
+    got = picture.wait(90)
+    assert sorted(got) == sorted(100 * i + k for i in range(6) for k in range(15))
+    box.wait(lambda s: s["queued"] == 0)
+
+
+def test_a_backlog_of_an_older_boot_is_decoded_by_its_own_birth(
+    tmp_path: Path, make_mosquitto: Callable[..., Mosquitto], stop_all: list[Any]
+) -> None:
+    broker = make_mosquitto()
+    box = Box(tmp_path, broker.url)
+    for boot in range(3):
+        box.raise_alerts(boot * 10, 5)
+        box.stop()
+        box.start()
+    stop_all.append(box)
+    broker.start()
+    picture = Picture(tmp_path, broker.url)
+    stop_all.append(picture)
+    assert sorted(picture.wait(15)) == [b * 10 + k for b in range(3) for k in range(5)]
+    rows = [json.loads(x) for x in picture.out.read_text().splitlines()]
+    assert len({r["boot"] for r in rows if r["type"] == "alert"}) == 3
+    box.wait(lambda s: s["queued"] == 0)
+
+
+def test_an_alert_that_the_core_raises_again_after_a_crash_is_the_same_alert(
+    tmp_path: Path, mosquitto: Mosquitto, stop_all: list[Any]
+) -> None:
+    picture = Picture(tmp_path, mosquitto.url)
+    stop_all.append(picture)
+    box = Box(tmp_path, mosquitto.url)
+    at_s = box.clock.now().t_s
+    alerts = [samples.alert(i, 0, at_s, state=AlertState.RAISED) for i in range(5)]
+    box.publisher.submit_alerts(alerts)
+    box.stop()
+    box.start()
+    stop_all.append(box)
+    box.publisher.submit_alerts([*alerts, samples.alert(9, 0, at_s, state=AlertState.RAISED)])
+    assert sorted(picture.wait(6)) == [0, 1, 2, 3, 4, 9]
+    time.sleep(1.0)
+    assert len(picture.alerts()) == 6
+
+
+def test_withheld_pubacks_do_not_pin_the_window(tmp_path: Path, mosquitto: Mosquitto, stop_all: list[Any]) -> None:
+    with MqttProxy(mosquitto.port, drop_puback=lambda n: n % 7 == 3) as proxy:
+        picture = Picture(tmp_path, mosquitto.url)
+        stop_all.append(picture)
+        box = Box(tmp_path, proxy.url, window=4)
+        box.raise_alerts(0, 60)
+        assert sorted(picture.wait(60, 40.0)) == list(range(60))
+        box.stop()
+        assert proxy.most_under_way <= 4
+        assert proxy.connections > 1
+
+
+def test_a_wrong_password_is_one_sentence_without_the_password(
+    tmp_path: Path, make_mosquitto: Callable[..., Mosquitto], stop_all: list[Any]
+) -> None:
+    broker = make_mosquitto(users={"box": "right"})
+    broker.start()
+    box = Box(tmp_path, f"mqtt://box:wr0ng-secret@127.0.0.1:{broker.port}")
+    stop_all.append(box)
+    box.raise_alerts(0, 3)
+    box.wait(lambda s: bool(s["last_error"]))
+    assert "wr0ng-secret" not in json.dumps(box.publisher.status()) + str(box.health)
+    assert box.publisher.status()["queued"] >= 3
+
+
+def test_a_missing_broker_is_told_once(tmp_path: Path, stop_all: list[Any]) -> None:
+    box = Box(tmp_path, f"mqtt://127.0.0.1:{free_port()}")
+    stop_all.append(box)
+    box.wait(lambda s: bool(s["last_error"]))
+    time.sleep(1.5)
+    assert len([h for h in box.health if h.source == "link"]) == 1
+
+
+def test_kill_9_in_the_middle_of_committing_loses_nothing_that_was_told(tmp_path: Path) -> None:
+    script = (
+        "import sys, pathlib\n"
+        "sys.path.insert(0, sys.argv[2])\n"
+        "from publish import samples\n"
+        "from agent.clock import SystemClock\n"
+        "from agent.config.schema import Publish\n"
+        "from agent.publish.client import Publisher\n"
+        "from agent.publish.outbox import Outbox\n"
+        "from publish.test_delivery import SITE\n"
+        "box = Outbox(pathlib.Path(sys.argv[1]), max_bytes=50_000_000)\n"
+        "p = Publisher(Publish(), SITE, box, SystemClock(), lambda h: None)\n"
+        "for i in range(10**6):\n"
+        "    p.submit_alerts([samples.alert(i, 0)])\n"
+        "    print(i, flush=True)\n"
+    )
+    path = tmp_path / "outbox.sqlite"
+    tests = str(Path(__file__).resolve().parents[1])
+    child = subprocess.Popen([sys.executable, "-c", script, str(path), tests], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    for _ in range(40):
+        child.stdout.readline()
+    os.kill(child.pid, signal.SIGKILL)
+    rest = child.stdout.read().split()
+    child.stdout.close()
+    child.wait()
+    told = 40 + len(rest)
+    db = sqlite3.connect(path)
+    kept = {row[0] for row in db.execute("SELECT alert FROM messages WHERE alert IS NOT NULL")}
+    db.close()
+    assert set(range(told)) <= kept
+
+
+def test_thinned_tracks_keep_the_receivers_error_within_the_bound(tmp_path: Path, stop_all: list[Any]) -> None:
+    """A vessel that turns and stops, told at 1 Hz: what a receiver extrapolates stays within 50 m, 95 % of the time."""
+    import math  # noqa: PLC0415 - only this test computes a course
+
+    from agent.publish import kinematics  # noqa: PLC0415 - as above
+    from agent.publish.thinning import Thinner  # noqa: PLC0415 - as above
+
+    assert stop_all == []
+    assert tmp_path.exists()
+    thin = Thinner(samples.SITE, error_m=50.0, max_age_s=120.0, horizon_s=2.0)
+    east = north = 0.0
+    belief: Track | None = None
+    errors, sent = [], 0
+    for t in range(1800):
+        cog = (t / 4.0) % 360.0 if (t // 300) % 2 else 45.0
+        sog = 0.3 if 900 < t < 1100 else 12.0
+        east += sog * math.sin(math.radians(cog))
+        north += sog * math.cos(math.radians(cog))
+        lat, lon = samples.SITE.to_geo(east, north)
+        now = samples.track(1, samples.BORN_S + t, lat=lat, lon=lon, cog_deg=cog, sog_mps=sog)
+        if t % 2 == 0:
+            updates = thin.due(TrackPicture(at_s=samples.BORN_S + t, tracks=(now,)))
+            thin.sent(updates)
+            if updates:
+                belief, sent = now, sent + 1
+        assert belief is not None
+        there = kinematics.extrapolate(belief.lat, belief.lon, belief.cog_deg, belief.sog_mps, now.at_s - belief.at_s)
+        errors.append(math.dist(samples.SITE.to_enu(*there), (east, north)))
+    assert sorted(errors)[int(0.95 * len(errors))] <= 50.0
+    assert sent < 300

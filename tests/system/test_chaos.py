@@ -1,0 +1,16 @@
+"""A short run of `vigia bench outbox-chaos`; the long one is a command whose result stands in docs/performance.md."""
+
+from __future__ import annotations
+
+from agent.cli import bench_outbox_chaos
+from support.broker import find_mosquitto
+
+
+def test_kill_9_loses_nothing_and_raises_nothing_twice() -> None:
+    assert find_mosquitto() is not None
+    figures = bench_outbox_chaos.measure(rounds=8, seed=11)
+    assert figures["rounds"] == 8
+    assert figures["rounds_broker_down"] == 4
+    assert figures["durable"] >= 40
+    wrong = {k: figures[k] for k in ("lost", "double", "reordered", "raised_again", "repeats_that_differ")}
+    assert wrong == dict.fromkeys(wrong, 0)
