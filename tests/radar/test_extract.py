@@ -1,0 +1,113 @@
+"""Plots from video made of known targets: where they are, that they stay apart, and that noise stays noise."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.drivers.radar.video import VideoOptions
+from agent.messages import Plot, Scan
+from agent.perception.radar.extract import PlotExtractor
+
+from .spokes import Target, picture, spokes
+
+OPTIONS = VideoOptions(azimuths=512)
+
+
+def scans(levels: list[np.ndarray], **how: object) -> list[Scan]:
+    """The scans of one picture a turn; a turn more pushes the last one out."""
+    extractor = PlotExtractor("radar", OPTIONS)
+    out: list[Scan] = []
+    for turn, picture_ in enumerate([*levels, levels[-1]]):
+        turned_by = spokes(picture_, start_s=1000.0 + 2.5 * turn, **how)  # type: ignore[arg-type] # test's own keywords
+        out += [scan for spoke in turned_by if (scan := extractor.feed(spoke)) is not None]
+    return out
+
+
+def nearest(plots: tuple[Plot, ...], target: Target) -> tuple[float, float]:
+    """(range error, bearing error) of the plot nearest to a target."""
+    found = min(plots, key=lambda p: abs(p.range_m - target.range_m) + abs(turned(p, target)) * 50.0)
+    return found.range_m - target.range_m, turned(found, target)
+
+
+def turned(p: Plot, target: Target) -> float:
+    return (p.bearing_deg - target.bearing_deg + 180.0) % 360.0 - 180.0
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    range_m=st.floats(800.0, 5500.0), bearing=st.floats(0.0, 359.99), heading=st.floats(0.0, 359.9),
+    first=st.integers(0, 511),
+)  # fmt: skip
+def test_a_target_is_where_it_is_whatever_the_heading_and_the_first_spoke(
+    range_m: float, bearing: float, heading: float, first: int
+) -> None:
+    target = Target(range_m=range_m, bearing_deg=bearing)
+    got = scans([picture([target])] * 2, heading_deg=heading, first=first)
+    plots = got[-1].plots
+    assert len(plots) == 1
+    range_error, bearing_error = nearest(plots, target)
+    assert abs(range_error) < 24.0  # a range cell
+    assert abs(bearing_error) < 0.5  # an eighth of the beam
+    assert abs(range_error) < 4.0 * plots[0].sigma_range_m
+    assert abs(bearing_error) < 4.0 * plots[0].sigma_bearing_deg
+
+
+def test_across_north_it_is_one_plot() -> None:
+    for bearing in (0.0, 0.3, 359.8):
+        (plot,) = scans([picture([Target(range_m=3000.0, bearing_deg=bearing)])] * 2)[-1].plots
+        assert abs(turned(plot, Target(range_m=3000.0, bearing_deg=bearing))) < 0.5
+
+
+def test_two_targets_two_beams_apart_stay_two() -> None:
+    a, b = Target(range_m=3000.0, bearing_deg=80.0), Target(range_m=3000.0, bearing_deg=88.0)
+    plots = scans([picture([a, b])] * 2)[-1].plots
+    assert len(plots) == 2
+    for t in (a, b):
+        assert abs(nearest(plots, t)[1]) < 0.7
+
+
+def test_two_targets_behind_each_other_stay_two() -> None:
+    a, b = Target(range_m=3000.0, bearing_deg=80.0), Target(range_m=3250.0, bearing_deg=80.0)
+    assert len(scans([picture([a, b])] * 2)[-1].plots) == 2
+
+
+def test_noise_gives_few_plots_and_a_target_in_it_is_found() -> None:
+    target = Target(range_m=3000.0, bearing_deg=123.0, level=11.0)
+    # a noise floor one level up; at 2.5 levels, where real receivers set their gain lower, 22 plots a turn came through
+    got = scans([picture([target], noise=1.0, seed=s) for s in range(12)])
+    assert all(any(abs(p.range_m - 3000.0) < 50.0 and abs(turned(p, target)) < 1.0 for p in s.plots) for s in got[2:])
+    assert np.mean([len(s.plots) for s in got[2:]]) < 2.0
+
+
+def test_interference_on_single_spokes_is_no_target() -> None:
+    rng = np.random.default_rng(4)
+    turns = []
+    for _ in range(4):
+        levels = picture([Target(range_m=2500.0, bearing_deg=40.0)])
+        for row in rng.integers(0, 512, 30):
+            levels[row, rng.integers(0, 200) :: 17] = 13
+        turns.append(levels)
+    for scan in scans(turns):
+        assert len(scan.plots) == 1
+
+
+def test_video_without_heading_is_counted_and_gives_nothing() -> None:
+    extractor = PlotExtractor("radar", OPTIONS)
+    levels = picture([Target(range_m=2500.0, bearing_deg=40.0)])
+    assert all(extractor.feed(s) is None for _ in range(2) for s in spokes(levels, heading_deg=None))
+    assert extractor.counters["no_heading"] == 1024
+
+
+def test_a_learned_map_goes_over_a_restart() -> None:
+    levels = [picture([Target(range_m=2500.0, bearing_deg=40.0)], noise=3.0, seed=s) for s in range(6)]
+    first = PlotExtractor("radar", OPTIONS)
+    for turn, picture_ in enumerate(levels):
+        for spoke in spokes(picture_, start_s=1000.0 + 2.5 * turn):
+            first.feed(spoke)
+    again = PlotExtractor("radar", OPTIONS)
+    again.restore(first.state())
+    for spoke in spokes(levels[0], start_s=2000.0):
+        again.feed(spoke)
+    assert len(again.state()) > 100
