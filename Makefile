@@ -8,7 +8,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 ARGS ?=
 
-.PHONY: setup demo test lint bench train clean
+PEERS := $(patsubst tests/peers/%.txt,.venv-peers/%/.ready,$(wildcard tests/peers/*.txt))
+
+.PHONY: setup demo test lint peers bench train clean
 
 $(VENV)/.run: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "make: $(PYTHON) -m venv failed: install Python 3.11 with its venv module (Debian: apt install python3-venv)"; exit 1; }
@@ -30,14 +32,22 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint
+# other people's programs that judge ours in tests and benchmarks, each in an environment of its own
+.venv-peers/%/.ready: tests/peers/%.txt
+	$(PYTHON) -m venv .venv-peers/$*
+	.venv-peers/$*/bin/pip install --disable-pip-version-check -q -r $<
+	@touch $@
+
+peers: $(PEERS)
+
+test: lint peers
 	$(BIN)/pytest $(ARGS)
 
-bench: $(VENV)/.test
-	$(BIN)/vigia bench all --json $(ARGS)
+bench: $(VENV)/.test peers
+	$(BIN)/vigia bench all --out bench $(ARGS)
 
 train:
 	$(MAKE) -C hardware-sim/training train ARGS="$(ARGS)"
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-out
+	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-out

@@ -6,7 +6,8 @@
     ├── InputError         a file that was named cannot be read as what it should be: exit 65
     ├── UnsupportedError   understood, but beyond this build or device: reported once, not retried; exit 65
     ├── SensorUnavailable  device or server is not there, or went away: back off and reopen; exit 69
-    └── ProtocolError      one datagram, sentence or spoke is wrong: counted, the stream goes on
+    ├── ProtocolError      one datagram, sentence or spoke is wrong: counted, the stream goes on
+    └── InternalError      a part of Vigía itself has failed: the process ends and is started anew; exit 70
 
 Every message is one plain sentence for a tired technician: what is wrong, where (file, line, key or device), and
 what to do.
@@ -55,3 +56,9 @@ class ProtocolError(VigiaError):
     """One unit of input (sentence, datagram, spoke) is broken. Example: a wrong checksum. Counted, never fatal."""
 
     exit_code = 65
+
+
+class InternalError(VigiaError):
+    """A part of Vigía has failed in a way that nobody foresaw. Example: the core's thread ended."""
+
+    exit_code = 70

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from agent.config.load import ConfigProblems
-from agent.errors import SensorUnavailable, VigiaError
+from agent.errors import InternalError, SensorUnavailable, VigiaError
 from agent.messages import SensorState
 from agent.runtime import configuration
 
@@ -75,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
             if reload.is_set():
                 reload.clear()
                 _reload(agent, args.config)
+            if not agent.engine.alive():
+                raise InternalError("the core has ended on an unexpected error, see above; ending, to be started anew")
             if args.until_finished and agent.finished():
                 time.sleep(2.0)  # what the last bytes set off shall still reach the core
                 break

@@ -119,6 +119,10 @@ class Engine:
         self._checkpoint()
         self._log.close()
 
+    def alive(self) -> bool:
+        """Whether the core's thread runs."""
+        return self._thread.is_alive()
+
     def reconfigure(self, loaded: LoadedConfig) -> None:
         """Use another configuration from the next turn on; tracks and open alerts are kept."""
         self._new_config = loaded

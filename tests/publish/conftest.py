@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -35,3 +35,12 @@ def mosquitto(make_mosquitto: Callable[..., Mosquitto]) -> Mosquitto:
     broker = make_mosquitto()
     broker.start()
     return broker
+
+
+@pytest.fixture
+def stop_all() -> Iterator[list[Any]]:
+    """What has to be stopped at the end, the newest first."""
+    made: list[Any] = []
+    yield made
+    for thing in reversed(made):
+        thing.stop()

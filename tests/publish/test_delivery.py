@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -98,14 +98,6 @@ class Picture:
         while len(self.alerts()) < count and time.monotonic() < deadline:
             time.sleep(0.05)
         return self.alerts()
-
-
-@pytest.fixture
-def stop_all() -> Iterator[list[Any]]:
-    made: list[Any] = []
-    yield made
-    for thing in reversed(made):
-        thing.stop()
 
 
 class Hub:

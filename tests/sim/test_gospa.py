@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardware_sim.score.gospa import gospa
+from support.peers import peer_python
 
 points = st.lists(st.tuples(st.floats(-1000, 1000), st.floats(-1000, 1000)), max_size=5)
 
@@ -66,11 +66,8 @@ for line in sys.stdin:
 def test_beside_stone_soup() -> None:
     rng = np.random.default_rng(5)
     cases = [[rng.uniform(-400, 400, (int(n), 2)).round(1).tolist() for n in rng.integers(1, 9, 2)] for _ in range(40)]
-    there = subprocess.run([sys.executable, "-c", "import stonesoup"], capture_output=True, check=False)
-    if there.returncode != 0:
-        pytest.skip("stonesoup is not installed")
     done = subprocess.run(
-        [sys.executable, "-c", STONE_SOUP],
+        [peer_python("stonesoup"), "-c", STONE_SOUP],
         input="\n".join(json.dumps(c) for c in cases), capture_output=True, text=True, check=True,
     )  # fmt: skip
     answers = [json.loads(line) for line in done.stdout.splitlines()]
