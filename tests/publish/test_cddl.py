@@ -1,8 +1,12 @@
-"""docs/wire.cddl is what the codec writes: every golden message, and whatever else the encoder can be made to say."""
+"""docs/wire.cddl is what the codec writes: the golden messages, and whatever the encoder can be made to say.
+
+docs/wire.md shows golden messages, and a decoder that reads what the codec packs.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.messages import AlertState, Likelihood, SensorState, Severity, TrackStatus
-from agent.publish import cbor, wire
+from agent.publish import cbor, kinematics, wire
 from agent.publish.wire import Encoder
 from publish import samples
 
@@ -123,3 +127,35 @@ def test_any_batch_fits(seen: list[Any], dt_s: float) -> None:
 @settings(max_examples=100, deadline=None)
 def test_any_health_fits(health: Any, changed: bool) -> None:
     assert SCHEMA.validate(fresh().health(health, 1, changed=changed), "health")
+
+
+# ---------------------------------------------------------------- docs/wire.md
+
+
+def blocks(language: str) -> str:
+    """All fenced blocks of the page in one language, joined."""
+    page = (Path(__file__).parents[2] / "docs" / "wire.md").read_text(encoding="utf-8")
+    return "\n".join(re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL))
+
+
+def test_the_examples_of_the_page_are_golden() -> None:
+    shown = blocks("hex").split()
+    assert len(shown) >= 6
+    assert set(shown) <= set(MESSAGES.values())
+
+
+def test_the_decoder_of_the_page_reads_what_the_codec_packs() -> None:
+    scope: dict[str, Any] = {}
+    exec(blocks("python"), scope)  # noqa: S102 - the page's own text: it has to run as it is printed
+    for name in ("alert", "bearing-only"):
+        packed: bytes = fields(name)[-1]
+        mine = kinematics.unpack(packed, samples.BIRTH.ref_e5)
+        shown = scope["kinematics"](packed, *samples.BIRTH.ref_e5)
+        assert (shown["lat"], shown["lon"], shown["cog_deg"]) == (mine.lat, mine.lon, mine.cog_deg)
+        assert (shown.get("mmsi"), shown.get("class"), shown["confidence"]) == (
+            mine.mmsi, mine.class_index, mine.confidence,
+        )  # fmt: skip
+        assert shown["sensors"] == [i for i in range(64) if mine.sources >> i & 1]
+        assert shown.get("major_m") == pytest.approx(mine.major_m)
+        assert shown.get("bearing_deg") == mine.bearing_deg
+        assert shown.get("sigma_deg") == pytest.approx(mine.sigma_bearing_deg)
