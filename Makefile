@@ -10,7 +10,7 @@ ARGS ?=
 
 PEERS := $(patsubst tests/peers/%.txt,.venv-peers/%/.ready,$(wildcard tests/peers/*.txt))
 
-.PHONY: setup demo test lint peers bench train clean
+.PHONY: setup demo test lint peers bench train clean deb lock test-booted
 
 $(VENV)/.run: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "make: $(PYTHON) -m venv failed: install Python 3.11 with its venv module (Debian: apt install python3-venv)"; exit 1; }
@@ -45,6 +45,18 @@ test: lint peers
 
 bench: $(VENV)/.test peers
 	$(BIN)/vigia bench all --out bench $(ARGS)
+
+# dist/vigia_VERSION_ARCH.deb for Debian 12, installable without a network; ARCHES="amd64 arm64"
+ARCHES ?= amd64
+deb: $(VENV)/.run
+	@for arch in $(ARCHES); do PYTHON=$(BIN)/python packaging/deb.sh $$arch || exit 1; done
+
+lock: $(VENV)/.run
+	$(BIN)/python packaging/lock.py
+
+# only the tests in a booted Debian 12 (root, debootstrap, systemd-nspawn); part of `make test`
+test-booted: $(VENV)/.test
+	$(BIN)/pytest tests/booted $(ARGS)
 
 train:
 	$(MAKE) -C hardware-sim/training train ARGS="$(ARGS)"

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.config.load import ConfigProblems, Problem, locate
+from agent.config.load import ConfigProblems, Problem
 from agent.config.schema import Config
 from agent.errors import ConfigError, VigiaError
 from agent.runtime import configuration
@@ -59,7 +59,6 @@ def _devices_and_models(loaded: LoadedConfig) -> list[Problem]:
     """Addresses are parsed, not opened; models are loaded."""
     from agent.transport import check_url  # noqa: PLC0415 - only a good configuration gets this far
 
-    lines = locate(loaded.text)
     problems = []
     for i, sensor in enumerate(loaded.config.sensor):
         key = "url"
@@ -71,6 +70,6 @@ def _devices_and_models(loaded: LoadedConfig) -> list[Problem]:
 
                 load_detector(sensor.options.get("model"))
         except VigiaError as e:
-            line = lines.get(("sensor", i, key), lines.get(("sensor", i), 0))
-            problems.append(Problem(file=loaded.path, line=line, key=f"sensor.{i + 1}.{key}", message=str(e)))
+            file, line = loaded.where(("sensor", i, key))
+            problems.append(Problem(file=file, line=line, key=f"sensor.{i + 1}.{key}", message=str(e)))
     return problems

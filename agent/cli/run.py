@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import faulthandler
 import fcntl
-import json
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
@@ -21,6 +19,7 @@ from agent.config.load import ConfigProblems
 from agent.errors import InternalError, SensorUnavailable, VigiaError
 from agent.messages import SensorState
 from agent.runtime import configuration
+from agent.runtime.journal import setup_logging
 
 if TYPE_CHECKING:
     import argparse
@@ -31,13 +30,6 @@ if TYPE_CHECKING:
 HELP = "The daemon: reads the sensors, tracks, alerts and publishes until it is told to stop."
 log = logging.getLogger("vigia")
 LAST_GOOD = "last-good.toml"
-SYSLOG_PRIORITY = {
-    logging.DEBUG: 7,
-    logging.INFO: 6,
-    logging.WARNING: 4,
-    logging.ERROR: 3,
-    logging.CRITICAL: 2,
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -147,33 +139,3 @@ def _lock(directory: Path) -> TextIO:
         lock.close()
         raise SensorUnavailable(f"another vigia already runs on {directory}; stop it, or give --state DIR") from e
     return lock
-
-
-class _JsonLines(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        out = {
-            "at": round(record.created, 3),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            out["trace"] = self.formatException(record.exc_info)
-        return json.dumps(out, ensure_ascii=False)
-
-
-def setup_logging(form: str, level: str) -> None:
-    """Log lines on stderr; with systemd's level prefix where the journal reads them."""
-    handler = logging.StreamHandler(sys.stderr)
-    if form == "json":
-        handler.setFormatter(_JsonLines())
-    elif os.environ.get("JOURNAL_STREAM"):
-        handler.setFormatter(_Journal("%(name)s: %(message)s"))
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-
-
-class _Journal(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return f"<{SYSLOG_PRIORITY.get(record.levelno, 6)}>{super().format(record)}"

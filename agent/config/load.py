@@ -3,7 +3,8 @@
 Promises:
 - one pass finds every error that can be found without opening a device; unknown keys get "did you mean";
 - `${NAME}` in any string is taken from the environment; a missing variable is an error, never an empty string;
-- the text that was checked is the text that runs: `LoadedConfig.text`, with its SHA-256 `digest`;
+- the text that was checked is the text that runs: `LoadedConfig.text`, with its SHA-256 `digest`; the files of
+  conf.d are part of it (agent/config/dropin.py);
 - drivers and rules own their options: where to find their models is handed in, so that this module knows none of them.
 """
 
@@ -14,12 +15,12 @@ import hashlib
 import os
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from agent.config import schema
+from agent.config import dropin, schema
 from agent.errors import ConfigError, VigiaError
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     Owner = Callable[[str], type[BaseModel]]  # name of a driver or rule -> the model of its options
 
 Path_ = tuple[str | int, ...]
-_HEADER = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.\-\"' ]+?)\s*\]\]?\s*(#.*)?$")
-_KEY = re.compile(r"^\s*([A-Za-z0-9_\-]+|\"[^\"]*\")(?:\.[A-Za-z0-9_.\-]+)?\s*=")
 _TOML_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -68,6 +67,11 @@ class LoadedConfig:
     text: str
     digest: str
     path: str
+    places: dict[Path_, tuple[str, int]] = field(default_factory=dict)
+
+    def where(self, path: Path_) -> tuple[str, int]:
+        """(file, line) of a key, or of the closest table around it; line 0 where none is known."""
+        return _closest(self.places, path, self.path)
 
 
 def load_config(path: Path, *, driver: Owner | None = None, rule: Owner | None = None) -> LoadedConfig:
@@ -77,13 +81,22 @@ def load_config(path: Path, *, driver: Owner | None = None, rule: Owner | None =
         ConfigProblems: the file cannot be read or has errors; all of them.
 
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as e:
-        raise ConfigProblems([_unreadable(path, e.strerror or str(e))]) from e
-    except UnicodeDecodeError as e:
-        raise ConfigProblems([_unreadable(path, f"is not UTF-8 text (byte {e.start})")]) from e
-    return parse_config(text, str(path), driver=driver, rule=rule)
+    parts, problems = [], []
+    for file in dropin.files(path):
+        try:
+            text = file.read_text(encoding="utf-8")
+            parts.append((str(file), text, _parsed(text, str(file))))
+        except OSError as e:
+            problems.append(_unreadable(file, e.strerror or str(e)))
+        except UnicodeDecodeError as e:
+            problems.append(_unreadable(file, f"is not UTF-8 text (byte {e.start})"))
+        except ConfigProblems as e:
+            problems.extend(e.problems)
+    if problems:
+        raise ConfigProblems(problems)
+    document, places = dropin.merge(parts)
+    text = parts[0][1] if len(parts) == 1 else dropin.dump(document)
+    return _checked(document, places, text, str(path), driver, rule, os.environ)
 
 
 def _unreadable(path: Path, why: str) -> Problem:
@@ -106,53 +119,49 @@ def parse_config(
         ConfigProblems: every error found.
 
     """
+    document, places = dropin.merge([(file, text, _parsed(text, file))])
+    return _checked(document, places, text, file, driver, rule, os.environ if environ is None else environ)
+
+
+def _parsed(text: str, file: str) -> dict[str, Any]:
     try:
-        raw = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
         found = _TOML_LINE.search(str(e))
         message = "is not valid TOML: " + _TOML_LINE.sub("", str(e)).strip().rstrip(".")
-        line = int(found.group(1)) if found else 0
+        line = int(found.group(1)) if found else text.count("\n") + 1  # "at end of document"
         raise ConfigProblems([Problem(file=file, line=line, key="", message=message)]) from e
-    reader = _Reader(file=file, lines=locate(text), environ=os.environ if environ is None else environ)
-    config = reader.read(raw, driver, rule)
+
+
+def _checked(
+    document: dict[str, Any],
+    places: dict[Path_, tuple[str, int]],
+    text: str,
+    file: str,
+    driver: Owner | None,
+    rule: Owner | None,
+    environ: Mapping[str, str],
+) -> LoadedConfig:
+    reader = _Reader(file=file, places=places, environ=environ)
+    config = reader.read(document, driver, rule)
     if reader.problems or config is None:
         raise ConfigProblems(reader.problems)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return LoadedConfig(config=config, text=text, digest=digest, path=file)
+    return LoadedConfig(config=config, text=text, digest=digest, path=file, places=places)
 
 
-def locate(text: str) -> dict[Path_, int]:
-    """Line of each table and key, by path: ("sensor", 0, "url") -> 12. Good enough to point a finger."""
-    lines: dict[Path_, int] = {}
-    counts: dict[str, int] = {}
-    table: Path_ = ()
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := _HEADER.match(line):
-            name = header.group(2).strip("\"' ")
-            if header.group(1) == "[[":
-                index = counts[name] = counts.get(name, -1) + 1
-                table = (name, index)
-            else:
-                table = _sub_table(name, counts)
-            lines.setdefault(table, number)
-        elif key := _KEY.match(line):
-            lines.setdefault((*table, key.group(1).strip('"')), number)
-    return lines
-
-
-def _sub_table(name: str, counts: dict[str, int]) -> Path_:
-    parts = name.split(".")
-    if len(parts) > 1 and parts[0] in counts:
-        return (parts[0], counts[parts[0]], *parts[1:])
-    return tuple(parts)
+def _closest(places: dict[Path_, tuple[str, int]], path: Path_, file: str) -> tuple[str, int]:
+    while path and path not in places:
+        path = path[:-1]
+    return places.get(path, (file, 0))
 
 
 class _Reader:
     """Collects problems while a parsed TOML document becomes a Config."""
 
-    def __init__(self, *, file: str, lines: dict[Path_, int], environ: Mapping[str, str]) -> None:
+    def __init__(self, *, file: str, places: dict[Path_, tuple[str, int]], environ: Mapping[str, str]) -> None:
         self.file = file
-        self.lines = lines
+        self.places = places
         self.environ = environ
         self.problems: list[Problem] = []
 
@@ -255,11 +264,9 @@ class _Reader:
 
     def add(self, path: Path_, message: str, hint: str = "") -> None:
         """Remember a problem at the closest line that is known."""
-        at = path
-        while at and at not in self.lines:
-            at = at[:-1]
+        file, line = _closest(self.places, path, self.file)
         key = ".".join(str(p) if isinstance(p, str) else str(p + 1) for p in path if p != "options")
-        self.problems.append(Problem(file=self.file, line=self.lines.get(at, 0), key=key, message=message, hint=hint))
+        self.problems.append(Problem(file=file, line=line, key=key, message=message, hint=hint))
 
 
 def _known_keys(model: type[BaseModel], loc: tuple[str | int, ...]) -> set[str]:

@@ -72,6 +72,7 @@ class Engine:
         self.open_alerts: dict[int, Alert] = {}
         self.health: dict[str, SensorHealth] = {}
         self.rules: dict[str, RuleHealth] = {}
+        self._said: dict[str, SensorState] = {}
         self.newest_s = 0.0
         self._log_dir = directory / "log"
         self._checkpoint_path = directory / "core.checkpoint"
@@ -244,12 +245,19 @@ class Engine:
                 self._trouble("checkpoint", "checkpoints are written again", SensorState.OK)
 
     def _note_health(self, health: SensorHealth) -> None:
-        before = self.health.get(health.source)
         self.health[health.source] = health
-        if before is None or before.state is not health.state:
-            level = logging.INFO if health.state in (SensorState.OK, SensorState.STARTING) else logging.WARNING
-            log.log(level, "sensor %s is %s: %s", health.source, health.state, health.sentence)
+        self._say(health)
         self._offer(self.sink.submit_health, health)
+
+    def _say(self, health: SensorHealth) -> None:
+        """Once on loss and once on recovery: attempts in between change the state, but are no news."""
+        state = health.state
+        if state is SensorState.STARTING or self._said.get(health.source) is state:
+            return
+        self._said[health.source] = state
+        level = logging.INFO if state is SensorState.OK else logging.WARNING
+        extra = {"sensor": health.source, "state": state.value}
+        log.log(level, "sensor %s is %s: %s", health.source, state, health.sentence, extra=extra)
 
     def _trouble(self, source: str, sentence: str, state: SensorState = SensorState.DEGRADED) -> None:
         known = self.health.get(source)

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from agent.config import schema
-from agent.config.load import locate
+from agent.config.dropin import locate
 from agent.runtime import configuration
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"

@@ -1,0 +1,1 @@
+"""The package and the service in a booted Debian 12."""
