@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "run": "the daemon",
+    "setup": "the first start of a box: place, sensors, broker, a test alert",
     "check": "validate a configuration, its models, zones and rules",
     "detect": "the camera path's inference on pictures",
     "decode": "one driver over a recording",

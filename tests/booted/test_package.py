@@ -94,7 +94,7 @@ broker = "mqtt://127.0.0.1:1883"
         watch = "vigia watch --broker mqtt://127.0.0.1:1883 --json --ack"
         machine.sh(f"systemd-run -q --unit=picture -p StandardOutput=truncate:/root/alerts {watch}")
         machine.run("systemctl", "start", "vigia")
-        machine.until(lambda: '"type": "alert"' in machine.sh("cat /root/alerts"), 240.0, "an alert at the broker")
+        machine.until(lambda: '"type":"alert"' in machine.sh("cat /root/alerts"), 240.0, "an alert at the broker")
         alert = next(a for a in map(json.loads, machine.sh("cat /root/alerts").splitlines()) if a["type"] == "alert")
         assert alert["rule"] in ("dark-vessel", "zone-enter")
         assert alert["exercise"] is True
