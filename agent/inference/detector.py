@@ -33,7 +33,8 @@ FREE_SIZE = (1280, 736)  # what such a model gets where the caller does not say
 class ModelInfo:
     """What was loaded. `size` is (width, height) of the input, None where they are free.
 
-    `min_score`: from here on a box is worth showing; `sentence`: why a wanted provider does not run.
+    `min_score`: from here on a box is worth showing, `class_scores` (label, score) where that differs; `sentence`: what
+    runs otherwise than it was asked for.
     """
 
     path: Path
@@ -45,7 +46,12 @@ class ModelInfo:
     form: InputForm
     min_score: float
     providers: tuple[str, ...]
+    class_scores: tuple[tuple[str, float], ...] = ()
     sentence: str = ""
+
+    def worth_showing(self, box: Box) -> bool:
+        """The score reaches what its label asks for."""
+        return box.score >= dict(self.class_scores).get(box.label, self.min_score)
 
 
 class Detector:
@@ -57,16 +63,37 @@ class Detector:
         self._layout = LAYOUTS[info.layout]
         self._nms_iou = nms_iou
         self._names = tuple(name for name, _, _ in session.outputs)
+        self._unnamed: set[int] = set()
+
+    @property
+    def unnamed(self) -> str:
+        """One sentence where the model has given classes that its labels do not name, else ""."""
+        if not self._unnamed:
+            return ""
+        return (
+            f"{self.info.path}: class {max(self._unnamed)} was seen, but there are {len(self.info.labels)} labels: "
+            "they belong to another model; correct labels."
+        )
 
     def detect(
         self, image: U8, *, min_score: float | None = None, size: tuple[int, int] | None = None
     ) -> tuple[Box, ...]:
-        """Boxes of a BGR picture [H, W, 3] uint8, from `min_score` (the model's own, if None) on.
+        """Boxes of a BGR picture [H, W, 3] uint8, from `min_score` (the model's own, class by class, if None) on.
 
         `size` (width, height) is for models that leave it free.
         """
-        low = self.info.min_score if min_score is None else min_score
-        return self.to_boxes(self.find(image, min_score=low, size=size))
+        if min_score is not None:
+            return self.to_boxes(self.find(image, min_score=min_score, size=size))
+        return self.shown(self.find(image, min_score=self.lowest_score, size=size))
+
+    @property
+    def lowest_score(self) -> float:
+        """The lowest score at which a box of any class is worth showing."""
+        return min((self.info.min_score, *(s for _, s in self.info.class_scores)))
+
+    def shown(self, boxes: Found) -> tuple[Box, ...]:
+        """Messages of the boxes that are worth showing."""
+        return tuple(b for b in self.to_boxes(boxes) if self.info.worth_showing(b))
 
     def find(self, image: U8, *, min_score: float, size: tuple[int, int] | None = None) -> Found:
         """As `detect`, as arrays."""
@@ -105,7 +132,11 @@ class Detector:
 
     def _label(self, number: int) -> str:
         labels = self.info.labels
-        return labels[number] if 0 <= number < len(labels) and labels[number] else f"class-{number}"
+        if 0 <= number < len(labels) and labels[number]:
+            return labels[number]
+        if labels and not 0 <= number < len(labels):
+            self._unnamed.add(number)
+        return f"class-{number}"
 
 
 def feed(session: Session, canvas: U8, form: InputForm) -> dict[str, NDArray[Any]]:

@@ -64,8 +64,11 @@ def read_labels(name: str, beside: Path) -> tuple[str, ...]:
 
 
 def numbered(count: int) -> tuple[str, ...]:
-    """What a model without labels gets: COCO for 80 classes, plain numbers otherwise."""
-    return COCO80 if count == len(COCO80) else tuple(f"class-{i}" for i in range(count))
+    """What a model without labels gets: COCO for 80 classes, its gappy numbering for 91, plain numbers otherwise."""
+    for known in KNOWN.values():
+        if count == len(known):
+            return known
+    return tuple(f"class-{i}" for i in range(count))
 
 
 def vessels_among(labels: tuple[str, ...]) -> tuple[str, ...]:

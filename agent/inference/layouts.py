@@ -5,6 +5,7 @@ Promises:
 - a decoder gets the outputs in the graph's order and gives boxes as corners in pixels of the model's input, so that
   letterbox, NMS and clipping are the same for all;
 - outputs are found by shape first and by name only between equal shapes: names lie, shapes do not;
+- corners that nowhere pass 2 are shares of the input, not pixels: no list of boxes fits into two pixels;
 - what no decoder knows is refused (agent/inference/recognise.py), never guessed.
 
 Sources: the export code of each family (Ultralytics, YOLOX, NanoDet, YOLO-NAS, RT-DETR and D-FINE, RF-DETR, DETR,
@@ -13,7 +14,7 @@ TensorFlow Object Detection, OpenVINO Open Model Zoo, TensorRT EfficientNMS plug
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 STRIDES = (8, 16, 32)
 _FASTESTDET_OBJECT, _FASTESTDET_CLASS = 0.6, 0.4  # exponents of its score
+DFL_BINS = 8  # reg_max is 7 in every published NanoDet
+SHARES_MAX = 2.0  # corners up to here are shares of the input: 1, and what a decoder overshoots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +49,8 @@ class Context:
 class Layout:
     """One family: decoder, class count as the output shapes tell it (or None), its usual input, whether NMS is left.
 
-    `labels`: what class numbers mean where nobody says and the shapes do not tell how many there are.
+    `labels`: what class numbers mean where nobody says and the shapes do not tell how many there are. `spare`: class
+    slots at the end that may go without a label.
     """
 
     decode: Callable[[list[Array], Context], Found]
@@ -56,6 +60,7 @@ class Layout:
     pad: int = 114
     nms: bool = True
     labels: str | None = "coco80"
+    spare: int = 0
 
 
 def _anchors(scores: Array, corners: Callable[[Array], Array], ctx: Context) -> Found:
@@ -97,8 +102,8 @@ def yolox(outputs: list[Array], ctx: Context) -> Found:
 def end2end(outputs: list[Array], ctx: Context) -> Found:
     """[1, M, 6]: x0, y0, x1, y1 in pixels, score, class; NMS is done (YOLOv10, YOLO26, exports with NMS)."""
     out = _rows_of(outputs[0], 6)
-    rows = out[out[:, 4] >= ctx.min_score]
-    return found(rows[:, :4], rows[:, 4], rows[:, 5])
+    keep = out[:, 4] >= ctx.min_score
+    return found(_pixels(out[:, :4], ctx)[keep], out[keep, 4], out[keep, 5])
 
 
 def yolonas(outputs: list[Array], ctx: Context) -> Found:
@@ -113,17 +118,19 @@ def yolonas(outputs: list[Array], ctx: Context) -> Found:
 def nanodet(outputs: list[Array], ctx: Context) -> Found:
     """Class scores [1, N, nc] and distances as distributions [1, N, 4*(reg_max+1)], per stride or in one output.
 
-    Distances from the cell centre to the four sides, in strides, are the means of softmax distributions (DFL).
+    Distances to the four sides, in strides, are the means of softmax distributions (DFL). NanoDet (strides 8, 16, 32)
+    counts them from a cell's centre, NanoDet-Plus (also 64) from its upper left corner.
     """
     scores, dfl = _nanodet_parts([o[0] for o in outputs], ctx)
     cells, stride = grid(ctx, len(scores))
     bins = dfl.shape[1] // 4
+    middle = 0.0 if stride[-1, 0] > STRIDES[-1] else 0.5
 
     def corners(keep: Array) -> Array:
         logits = dfl[keep].reshape(-1, 4, bins)
         weights = np.exp(logits - logits.max(axis=2, keepdims=True))
         sides = (weights * np.arange(bins)).sum(axis=2) / weights.sum(axis=2)
-        centre = cells[keep] + 0.5
+        centre = cells[keep] + middle
         sides_px: Array = np.concatenate([centre - sides[:, :2], centre + sides[:, 2:]], axis=1) * stride[keep]
         return sides_px
 
@@ -133,8 +140,7 @@ def nanodet(outputs: list[Array], ctx: Context) -> Found:
 def _nanodet_parts(outputs: list[Array], ctx: Context) -> tuple[Array, Array]:
     """Scores [N, nc] and distributions [N, 4*bins] over all strides, the largest grid first."""
     if len(outputs) == 1:
-        bins = 8 * 4  # reg_max is 7 in every published NanoDet
-        return outputs[0][:, :-bins], outputs[0][:, -bins:]
+        return outputs[0][:, : -4 * DFL_BINS], outputs[0][:, -4 * DFL_BINS :]
     by_cells: dict[int, list[int]] = {}
     for i, out in enumerate(outputs):
         by_cells.setdefault(out.shape[0], []).append(i)
@@ -168,7 +174,7 @@ def rtdetr(outputs: list[Array], ctx: Context) -> Found:
     boxes, (first, second) = _boxes_and(outputs)
     labels, scores = _labels_and_scores(outputs, first, second, ctx)
     keep = scores >= ctx.min_score
-    return found(outputs[boxes][0][keep], scores[keep], labels[keep])
+    return found(_pixels(outputs[boxes][0], ctx)[keep], scores[keep], labels[keep])
 
 
 def detr(outputs: list[Array], ctx: Context) -> Found:
@@ -191,6 +197,9 @@ def _queries(boxes: Array, scores: Array, ctx: Context) -> Found:
 
 def ssd_tf(outputs: list[Array], ctx: Context) -> Found:
     """Boxes [1, M, 4] y0, x0, y1, x1 in 0..1, classes and scores [1, M], count [1] (TensorFlow, TFLite)."""
+    if (picked := detection_outputs(ctx.names)) and len(outputs) > len(picked):
+        outputs = [outputs[i] for i in picked]
+        ctx = replace(ctx, names=tuple(ctx.names[i] for i in picked))
     boxes, rest = _boxes_and(outputs)
     counts = [i for i in rest if outputs[i].size == 1]
     first, second = [i for i in rest if i not in counts][:2] if outputs[boxes].shape[1] > 1 else rest[:2]
@@ -209,7 +218,17 @@ def efficient_nms(outputs: list[Array], ctx: Context) -> Found:
     labels, scores = _labels_and_scores(outputs, first, second, ctx)
     many = int(outputs[count].reshape(-1)[0])
     keep = np.flatnonzero(scores[:many] >= ctx.min_score)
-    return found(outputs[boxes][0][keep], scores[keep], labels[keep])
+    return found(_pixels(outputs[boxes][0], ctx)[keep], scores[keep], labels[keep])
+
+
+def detection_outputs(names: tuple[str, ...]) -> list[int]:
+    """Places of boxes, classes, scores and count among the eight outputs of a TensorFlow 2 detector; [] if not one.
+
+    The others (raw boxes and scores, anchor numbers, scores of all classes) repeat these before their NMS.
+    """
+    plain = [name.split(":")[0].rsplit("/", 1)[-1].lower() for name in names]
+    wanted = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
+    return [plain.index(w) for w in wanted] if set(wanted) <= set(plain) else []
 
 
 def ssd_openvino(outputs: list[Array], ctx: Context) -> Found:
@@ -243,6 +262,13 @@ def _rows_of(out: Array, columns: int) -> Array:
     return out.reshape(-1, columns)
 
 
+def _pixels(corners: Array, ctx: Context) -> Array:
+    """Corners [M, 4] in pixels of the input, also where the graph gives shares of it."""
+    if corners.size and np.nanmax(corners) <= SHARES_MAX:
+        return corners * np.array([ctx.width, ctx.height] * 2, dtype=np.float32)
+    return corners
+
+
 def _boxes_and(outputs: list[Array]) -> tuple[int, list[int]]:
     """Which output holds the boxes (the one of rank 3), and the others in order."""
     boxes = next(i for i, o in enumerate(outputs) if o.ndim == 3 and o.shape[2] == 4)
@@ -267,12 +293,18 @@ def _boxes_and_logits(outputs: list[Array], ctx: Context) -> tuple[Array, Array]
     return (b, a) if swapped else (a, b)
 
 
+def _query_classes(shapes: list[tuple[int, ...]]) -> int:
+    """Width of the logits: of two outputs [1, Q, 4] and [1, Q, nc] the one that is not 4, if they differ."""
+    return next((s[-1] for s in shapes if s[-1] != 4), 4)
+
+
 _NANODET_PIXELS = Pixels(order="bgr", mean=(103.53, 116.28, 123.675), std=(57.375, 57.12, 58.395))
 
 
 def _nanodet_classes(shapes: list[tuple[int, ...]]) -> int:
     """[N, nc+32] in one output, else the width that is not the distributions'."""
-    return shapes[0][-1] - 32 if len(shapes) == 1 else next((s[-1] for s in shapes if s[-1] != 32), 32)
+    wide = 4 * DFL_BINS
+    return shapes[0][-1] - wide if len(shapes) == 1 else next((s[-1] for s in shapes if s[-1] != wide), wide)
 
 
 LAYOUTS: Mapping[str, Layout] = {
@@ -280,12 +312,16 @@ LAYOUTS: Mapping[str, Layout] = {
     "yolov5": Layout(decode=yolov5, classes=lambda s: s[0][2] - 5),
     "yolox": Layout(decode=yolox, classes=lambda s: s[0][2] - 5, pixels=PRESETS["bgr255"], fit="topleft"),
     "end2end": Layout(decode=end2end, nms=False),
-    "yolonas": Layout(decode=yolonas, pixels=PRESETS["bgr255"], fit="topleft", nms=False),
+    "yolonas": Layout(decode=yolonas, pixels=PRESETS["bgr255"], nms=False),
     "nanodet": Layout(decode=nanodet, classes=_nanodet_classes, pixels=_NANODET_PIXELS, pad=0),
     "fastestdet": Layout(decode=fastestdet, classes=lambda s: s[0][1] - 5, pixels=PRESETS["bgr01"], fit="stretch"),
     "rtdetr": Layout(decode=rtdetr, fit="stretch", nms=False),
-    "detr": Layout(decode=detr, pixels=PRESETS["imagenet"], fit="stretch", nms=False, labels="coco91"),
-    "rfdetr": Layout(decode=rfdetr, pixels=PRESETS["imagenet"], fit="stretch", nms=False, labels="coco91"),
+    "detr": Layout(
+        decode=detr, classes=lambda s: _query_classes(s) - 1, pixels=PRESETS["imagenet"], fit="stretch", nms=False
+    ),
+    "rfdetr": Layout(
+        decode=rfdetr, classes=_query_classes, spare=1, pixels=PRESETS["imagenet"], fit="stretch", nms=False
+    ),
     "ssd-tf": Layout(decode=ssd_tf, pixels=PRESETS["rgb255"], fit="stretch", nms=False, labels="coco91"),
     "efficient-nms": Layout(decode=efficient_nms, nms=False),
     "ssd-openvino": Layout(decode=ssd_openvino, pixels=PRESETS["bgr255"], fit="stretch", nms=False, labels=None),

@@ -22,6 +22,7 @@ from agent.inference.labels import KNOWN, numbered, read_labels, vessels_among
 from agent.inference.layouts import LAYOUTS, Layout
 from agent.inference.letterbox import InputForm
 from agent.inference.recognise import Probe, recognise
+from agent.inference.selfcheck import with_input_that_sees
 from agent.inference.session import Session
 from agent.inference.spec import PRESETS, ModelOptions, from_metadata, over, pixels_of, read_model_toml
 
@@ -31,9 +32,7 @@ if TYPE_CHECKING:
 Dtype = Literal["float32", "float16", "uint8"]
 _DTYPES: dict[str, Dtype] = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
 _PROBE_SIZE = (160, 128)  # for a graph with free height and width: no two row counts of recognise.py are alike here
-_CHECK_SIZE = (320, 256)  # the drawn boat is then 145 pixels long, and a free graph allocates little
 _SHIPPED = Path(__file__).parent / "models" / "vessels.onnx"
-_ALMOST_NOTHING = 1e-9
 _FOREIGN_SCORE = 0.3  # where a model comes without a score of its own
 
 
@@ -68,7 +67,11 @@ def load_detector(
             return f"The given {key}"
         return str(toml or model)
 
-    wanted = over(options, over(beside, from_metadata(session.metadata)))
+    try:
+        said = from_metadata(session.metadata)
+    except UnsupportedError as e:
+        raise UnsupportedError(f"{model}: {e}") from e
+    wanted = over(options, over(beside, said))
     digest = _checked_digest(model, wanted.sha256, where("sha256"))
     given = _given_labels(wanted, model)
     form, size = _input_form(session, wanted)
@@ -92,6 +95,7 @@ def load_detector(
         ),
         min_score=_FOREIGN_SCORE if wanted.min_score is None else wanted.min_score,
         providers=session.providers,
+        class_scores=_class_scores(wanted.class_scores, labels, where("class_scores")),
         sentence=session.sentence,
     )
     detector = Detector(info, session, nms_iou=wanted.nms_iou or NMS_IOU)
@@ -99,30 +103,17 @@ def load_detector(
         detector.find(blank_sea(), min_score=0.5, size=_PROBE_SIZE)
     except (ValueError, IndexError, StopIteration) as e:  # NumPy's words for shapes that do not fit
         raise UnsupportedError(f"{model}: its outputs are not those of layout {name!r}; correct `layout`.") from e
-    return detector
+    said_nothing = (wanted.input, wanted.order, wanted.scale, wanted.mean, wanted.std) == (None,) * 5
+    return with_input_that_sees(detector, session, wanted.nms_iou or NMS_IOU) if said_nothing else detector
 
 
-def looks_dead(detector: Detector) -> str:
-    """One sentence where a model that loads and runs gives no score above zero for anything, else ""."""
-    if not LAYOUTS[detector.info.layout].nms:
-        return ""  # lists after NMS are rightly empty where there is nothing
-    if len(detector.find(blank_sea(boat=True), min_score=_ALMOST_NOTHING, size=_CHECK_SIZE)):
-        return ""
-    return f"{detector.info.path}: the model gives no score above zero even on a drawn boat: export it anew."
-
-
-def blank_sea(*, boat: bool = False) -> U8:
-    """A drawn sea under sky [480, 640, 3] with fixed noise, and on demand a boat on it."""
+def blank_sea() -> U8:
+    """A drawn sea under sky [480, 640, 3] with fixed noise: what a model is probed with."""
     rows = np.concatenate([np.linspace(210, 170, 240), np.linspace(110, 70, 240)])
     picture = np.repeat(np.repeat(rows[:, None, None], 640, axis=1), 3, axis=2) * np.array([1.0, 0.95, 0.85])
     noise = np.random.default_rng(1).normal(0.0, 4.0, picture.shape)
-    canvas: U8 = np.clip(picture + noise, 0, 255).astype(np.uint8)
-    if boat:
-        hull = np.array([[180, 250], [470, 240], [430, 310], [220, 310]], dtype=np.int32)
-        cv2.fillPoly(canvas, [hull], (60, 40, 30))
-        cv2.rectangle(canvas, (260, 180), (360, 245), (235, 235, 235), -1)
-        cv2.line(canvas, (310, 180), (310, 100), (40, 40, 40), 4)
-    return canvas
+    sea: U8 = np.clip(picture + noise, 0, 255).astype(np.uint8)
+    return sea
 
 
 def _checked_digest(model: Path, wanted: str | None, where: str) -> str:
@@ -200,7 +191,7 @@ def _fitting_labels(given: tuple[str, ...] | None, layout: Layout, probe: Probe,
         raise UnsupportedError(f"{probe.path}: its outputs do not fit the named layout; correct `layout`.") from e
     if given is None:
         return numbered(count)
-    if len(given) != count:
+    if not count - layout.spare <= len(given) <= count:
         raise ConfigError(f"{where}: {len(given)} labels for a model of {count} classes; correct labels.")
     return given
 
@@ -212,3 +203,10 @@ def _vessel_labels(said: tuple[str, ...] | None, labels: tuple[str, ...], where:
         if label not in labels:
             raise ConfigError(f"{where}: vessel_labels names {label!r}, which is not among the model's labels.")
     return said
+
+
+def _class_scores(said: dict[str, float] | None, labels: tuple[str, ...], where: str) -> tuple[tuple[str, float], ...]:
+    for label in said or {}:
+        if label not in labels:
+            raise ConfigError(f"{where}: class_scores names {label!r}, which is not among the model's labels.")
+    return tuple((said or {}).items())

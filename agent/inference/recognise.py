@@ -1,7 +1,8 @@
 """Which layout a graph has, from the shapes of its outputs; a refusal where it is none of a detector.
 
 Promises:
-- shapes decide, names only between equal shapes, and values of a probe run only between raw and decoded boxes;
+- shapes and the number of labels decide; names only between equal shapes; then the values of a probe run: raw or
+  decoded boxes, softmax or sigmoid, pixels or shares;
 - what stays open between two families (YOLOv5 and a decoded YOLOX mean the same) does not matter or is asked for.
 """
 
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agent.errors import UnsupportedError
+from agent.inference.layouts import DFL_BINS, SHARES_MAX, detection_outputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from agent.inference.layouts import Array
 
 _LIST_MAX = 1000  # boxes in a list after NMS; dense outputs have more rows than that at any input of use
-_DFL = 32  # 4 sides x 8 bins
+_DFL = 4 * DFL_BINS
+_NO_OBJECT_LEAD = 2.0  # a softmax family puts almost every query of an empty sea into its last slot, by this and more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,8 @@ def recognise(probe: Probe) -> str:
     name = by_count[len(shapes)](probe) if len(shapes) in by_count else None
     if name is None and _is_nanodet(shapes):
         name = "nanodet"
+    if name is None and detection_outputs(probe.names):
+        name = "ssd-tf"
     if name is None:
         seen = ", ".join(f"{n} {list(s)}" for n, s in zip(probe.names, shapes, strict=True))
         raise UnsupportedError(
@@ -75,27 +80,38 @@ def _one(probe: Probe) -> str | None:
 def _dense(probe: Probe) -> str | None:
     """One output of rank 3: rows of boxes, or the same transposed."""
     _, rows, columns = probe.shapes[0]
-    counts = _cells(probe)
-    if columns in counts and rows > 4 and rows not in counts:
+    single, triple = _cells(probe)
+    if columns in single and rows > 4 and rows not in single:
         return "yolov8"
-    if rows not in counts:
+    if rows in triple:
+        return "yolov5" if columns > 5 else None
+    if rows not in single:
         return "end2end" if columns == 6 and rows <= _LIST_MAX else None
-    if rows == counts[-1] or columns < 6:  # three anchors per cell, or room for one class at most without objectness
-        return "yolov5" if columns > 5 else "yolov8" if columns == 5 else None
-    if columns - _DFL == (probe.classes or 80):
+    if columns < 6:  # room for one class at most without objectness
+        return "yolov8" if columns == 5 else None
+    by_classes = {columns - 4: "yolov8", columns - _DFL: "nanodet", columns - 5: ""}
+    named = by_classes.get(probe.classes or 80)
+    if named:
+        return named
+    values = probe.outputs[0][0]
+    if named is None and columns > _DFL and _is_share(values[:, :-_DFL]) and not _is_share(values[:, -_DFL:]):
         return "nanodet"
-    if columns - 4 == (probe.classes or 80):
-        return "yolov8"
-    return "yolov5" if _decoded(probe.outputs[0][0], probe.width) else "yolox"
+    return "yolov5" if _decoded(values, probe.width) else "yolox"
 
 
-def _cells(probe: Probe) -> list[int]:
-    """Row counts of dense heads: one box per cell for each usual set of strides, last: three boxes per cell."""
+def _cells(probe: Probe) -> tuple[set[int], set[int]]:
+    """Row counts of dense heads: one box per cell for each usual set of strides, and three boxes per cell."""
 
     def cells(*strides: int) -> int:
         return sum(-(-probe.height // s) * -(-probe.width // s) for s in strides)
 
-    return [cells(8, 16, 32), cells(4, 8, 16), cells(4, 8, 16, 32), cells(8, 16, 32, 64), 3 * cells(8, 16, 32)]
+    plain, deep = cells(8, 16, 32), cells(8, 16, 32, 64)
+    return {plain, deep, cells(4, 8, 16), cells(4, 8, 16, 32)}, {3 * plain, 3 * deep}
+
+
+def _is_share(values: Array) -> bool:
+    """All from 0 to 1: scores after their sigmoid, no distances."""
+    return bool((values >= 0.0).all() and (values <= 1.0).all())
 
 
 def _decoded(rows: Array, width: int) -> bool:
@@ -108,8 +124,20 @@ def _two(probe: Probe) -> str | None:
     if not (len(a) == len(b) == 3 and a[:2] == b[:2] and 4 in (a[2], b[2])):
         return None
     names = " ".join(probe.names).lower()
-    classes = b[2] if a[2] == 4 else a[2]
-    return "detr" if "logits" in names and classes in {92, (probe.classes or 91) + 1} else "rfdetr"
+    logits = probe.outputs[1 if a[2] == 4 else 0][0]
+    classes = logits.shape[1]
+    if probe.classes is not None and classes != probe.classes:
+        known = classes == probe.classes + 1 and ("logits" in names or _softmax(logits))
+        return "detr" if known else "rfdetr"
+    if probe.classes is not None or classes in {80, 91}:
+        return "rfdetr"  # a slot for each class and none for nothing
+    return "detr" if (classes in {81, 92} and "logits" in names) or _softmax(logits) else "rfdetr"
+
+
+def _softmax(logits: Array) -> bool:
+    """Logits [Q, nc] of an empty sea that put most queries into the last slot, which then means nothing."""
+    lead = logits[:, -1] - logits[:, :-1].max(axis=1)
+    return bool(np.median(lead) > _NO_OBJECT_LEAD)
 
 
 def _three(probe: Probe) -> str | None:
@@ -121,6 +149,9 @@ def _four(probe: Probe) -> str | None:
     boxes, lists, counts = _by_rank(probe.shapes)
     if len(boxes) != 1 or len(lists) != 2 or len(counts) != 1:
         return None
+    corners = probe.outputs[boxes[0]]
+    if corners.size and corners.max() > SHARES_MAX:
+        return "efficient-nms"  # TensorFlow gives shares of the picture
     integers = any(np.issubdtype(o.dtype, np.integer) for o in probe.outputs)
     return "efficient-nms" if integers and probe.shapes[counts[0]] == (1, 1) else "ssd-tf"
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from agent.errors import ConfigError, UsageError
+from agent.errors import ConfigError, UnsupportedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Fit = Literal["topleft", "centre", "stretch"]
 Order = Literal["rgb", "bgr"]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Numbers = Annotated[tuple[float, ...], Field(min_length=1, max_length=3)]
 
 
@@ -34,7 +35,7 @@ class ModelOptions(BaseModel):
 
     `labels`: `coco80`, `coco91`, a list of names, or a text file beside the model. `vessel_labels`: those that mean a
     vessel. `pad`: grey value around a letterboxed picture. `sha256`: of the .onnx file. `min_score`: from here on a box
-    is worth showing.
+    is worth showing; `class_scores`: the same for single labels.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,7 +53,8 @@ class ModelOptions(BaseModel):
     labels: str | tuple[str, ...] | None = None
     vessel_labels: tuple[str, ...] | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
-    min_score: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
+    min_score: Share | None = None
+    class_scores: dict[str, Share] | None = None
     nms_iou: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
 
     @field_validator("std")
@@ -133,7 +135,15 @@ def _parse(path: Path) -> ModelOptions:
 
 
 def from_metadata(metadata: Mapping[str, str]) -> ModelOptions:
-    """What the metadata of an Ultralytics export says (`names`, `end2end`); other files say nothing known."""
+    """What the metadata of an Ultralytics export says (`names`, `end2end`); other files say nothing known.
+
+    Raises:
+        UnsupportedError: it says that the model is made for something else than boxes.
+
+    """
+    task = metadata.get("task", "detect")
+    if task != "detect":
+        raise UnsupportedError(f"its metadata says that it is made to {task}, not to detect: export a detector.")
     if "names" not in metadata:
         return ModelOptions()
     try:

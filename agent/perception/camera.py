@@ -19,7 +19,7 @@ from agent.errors import ConfigError
 from agent.geo import dip_deg
 from agent.inference.detector import FREE_SIZE, MULTIPLE
 from agent.inference.draw import annotated
-from agent.inference.load import looks_dead
+from agent.inference.selfcheck import self_check
 from agent.inference.tiles import TILE_PX, Region, find_in, tiles, whole
 from agent.messages import Detections, SensorHealth, SensorState
 from agent.perception.picture import PictureWatch
@@ -52,7 +52,7 @@ class CameraPipeline:
         self._source = source_name
         self._stale_s = max(stale_s, 3.0 / options.fps)
         self._vessels = frozenset(detector.info.vessel_labels)
-        self._dead = looks_dead(detector)
+        self._dead = self_check(detector)
         self._regions: list[Region] = []
         self._shape: tuple[int, int] = (0, 0)
         self._last: tuple[U8, Detections] | None = None

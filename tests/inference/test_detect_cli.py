@@ -73,7 +73,7 @@ def test_what_cannot_be_read_is_named_after_the_rest_was_done(
 ) -> None:
     text = tmp_path / "text.jpg"
     text.write_text("no picture")
-    with pytest.raises(InputError, match="text.jpg.*not a picture.*nix.jpg.*no such file"):
+    with pytest.raises(InputError, match="text.jpg.*not a picture or video.*nix.jpg.*no such file"):
         vigia_detect("--model", model, text, tmp_path / "nix.jpg", picture)
     assert len(lines(capsys)) == 1
 
@@ -105,6 +105,44 @@ def test_labels_from_a_file_are_meant_from_the_working_directory(
     assert lines(capsys)[0]["detections"][0]["label"] == "panga"
     with pytest.raises(ConfigError, match="nix.txt"):
         vigia_detect("--model", model, "--labels", "nix.txt", picture)
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """Ten pictures at ten a second: a square that moves right by 16 pixels each."""
+    path = tmp_path / "a clip.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10.0, (320, 256))
+    for i in range(10):
+        image = np.zeros((256, 320, 3), dtype=np.uint8)
+        image[96:112, 32 + 16 * i : 48 + 16 * i] = 255
+        writer.write(image)
+    writer.release()
+    return path
+
+
+def test_a_video_gives_a_line_a_picture_and_an_annotated_video(
+    model: Path, video: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert vigia_detect("--model", model, "--min-score", "0.8", "--annotate", out, video, picture) == 0
+    *frames, still = lines(capsys)
+    assert [f["frame"] for f in frames] == list(range(10))
+    assert [f["at_s"] for f in frames] == pytest.approx([i / 10 for i in range(10)])
+    for i, f in enumerate(frames):
+        assert any(abs(d["box"][0] - (32 + 16 * i)) < 3 for d in f["detections"])
+    assert "frame" not in still
+    read = cv2.VideoCapture(str(out / "a clip.mp4"))
+    assert (read.get(cv2.CAP_PROP_FRAME_COUNT), read.get(cv2.CAP_PROP_FPS)) == (10, 10)
+    good, drawn = read.read()
+    assert good
+    assert (drawn[..., 2].astype(int) - drawn[..., 0] > 80).any(), "no amber box in it"
+
+
+def test_a_video_looked_at_now_and_then(model: Path, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert vigia_detect("--model", model, "--fps", "2", video) == 0
+    assert [f["frame"] for f in lines(capsys)] == [0, 5]
+    with pytest.raises(UsageError, match="--fps 0"):
+        vigia_detect("--model", model, "--fps", "0", video)
 
 
 @pytest.mark.field

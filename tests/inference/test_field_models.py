@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from agent.errors import InputError
-from agent.inference.load import load_detector, looks_dead
+from agent.inference.load import load_detector
+from agent.inference.selfcheck import self_check
 from agent.inference.spec import ModelOptions
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def test_a_layout_is_recognised_without_model_toml(field_data: Path, tmp_path: P
     detector = load_detector(bare)
     assert detector.info.layout == layout
     assert "boat" in detector.info.vessel_labels
-    assert looks_dead(detector) == ""
+    assert self_check(detector) == ""
 
 
 def test_a_yolox_without_model_toml_finds_the_same_boats(field_data: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +18,8 @@ from agent.inference.boxes import Found, found, merge_views, nms
 from agent.inference.labels import COCO80, COCO91, vessels_among
 from agent.inference.layouts import Context
 from agent.inference.letterbox import InputForm, place, tensor
-from agent.inference.load import load_detector, looks_dead
+from agent.inference.load import load_detector
+from agent.inference.selfcheck import self_check
 from agent.inference.spec import PRESETS, ModelOptions, Pixels, parse_input
 from agent.inference.tiles import Region, find_in, tiles, whole
 from inference.blob_model import blob_model, classifier, constant_model
@@ -310,6 +312,65 @@ def test_layouts_are_recognised_by_shape(tmp_path: Path, layout: str, outputs: d
         assert detector.detect(blank(100, 60)) == ()
 
 
+def test_nanodet_plus_counts_from_a_cells_corner() -> None:
+    cells = 64 + 16 + 4 + 1  # strides 8, 16, 32, 64
+    out = np.zeros((1, cells, 2 + 32), dtype=np.float32)
+    out[0, 9, 1] = 0.9  # stride 8, row 1, column 1
+    for side in range(4):
+        out[0, 9, 2 + side * 8 + 1] = 50.0
+    corners, _, number = only(layouts.nanodet([out], CTX))
+    assert corners == approx([0, 0, 16, 16], abs=1e-3)
+    assert number == 1
+
+
+def test_corners_in_shares_of_the_input_are_told_from_pixels() -> None:
+    rows = np.array([[[0.25, 0.5, 0.75, 1.0, 0.9, 8]]], np.float32)
+    ctx = Context(width=64, height=32, names=("o",), min_score=0.3)
+    assert only(layouts.end2end([rows], ctx)) == ([16, 16, 48, 32], approx(0.9), 8)
+    rows[0, 0, :4] *= (64, 32, 64, 32)
+    assert only(layouts.end2end([rows], ctx)) == ([16, 16, 48, 32], approx(0.9), 8)
+
+
+def head(*parts: tuple[int, float]) -> np.ndarray:
+    """[1, 336, n]: columns of one value each, 336 cells as 128x128 has at strides 8, 16, 32."""
+    return np.concatenate([np.full((1, 336, n), value, F4) for n, value in parts], axis=2)
+
+
+@pytest.mark.parametrize(
+    ("layout", "labels", "outputs"),
+    [
+        ("yolov5", None, {"o": np.zeros((1, 3 * 340, 85), F4)}),  # with stride 64
+        ("yolov8", 3, {"o": np.zeros((1, 336, 7), F4)}),  # the labels tell 4 + 3 from 5 + 2
+        ("yolox", 2, {"o": np.zeros((1, 336, 7), F4)}),
+        ("nanodet", 3, {"o": np.zeros((1, 336, 35), F4)}),
+        ("nanodet", None, {"o": head((3, 0.1), (32, -2.5))}),  # scores, then distances: by their values
+        ("yolox", None, {"o": head((4, -0.5), (31, 0.1))}),
+        ("yolov5", None, {"o": head((4, 60.0), (31, 0.1))}),
+        ("detr", 5, {"logits": np.zeros((1, 100, 6), F4), "pred_boxes": np.zeros((1, 100, 4), F4)}),
+        ("rfdetr", 5, {"dets": np.zeros((1, 100, 4), F4), "labels": np.zeros((1, 100, 6), F4)}),
+        ("rfdetr", 6, {"logits": np.zeros((1, 100, 6), F4), "pred_boxes": np.zeros((1, 100, 4), F4)}),
+        ("rfdetr", None, {"logits": np.zeros((1, 300, 80), F4), "boxes": np.zeros((1, 300, 4), F4)}),
+        ("efficient-nms", None, {
+            "n": np.zeros(1, F4), "b": np.full((1, 9, 4), 50.0, F4), "s": np.zeros((1, 9), F4),
+            "c": np.zeros((1, 9), F4),
+        }),
+    ],
+)  # fmt: skip
+def test_labels_and_values_tell_layouts_of_one_shape(
+    tmp_path: Path, layout: str, labels: int | None, outputs: dict[str, np.ndarray]
+) -> None:
+    names = None if labels is None else tuple(f"boat {i}" for i in range(labels))
+    model = constant_model(tmp_path / "m.onnx", outputs, size=128)
+    assert load_detector(model, options=ModelOptions(labels=names, input="rgb01")).info.layout == layout
+
+
+def test_no_object_wins_on_an_empty_sea(tmp_path: Path) -> None:
+    logits = np.zeros((1, 100, 8), F4)
+    logits[:, :, -1] = 6.0
+    model = constant_model(tmp_path / "m.onnx", {"a": logits, "b": np.zeros((1, 100, 4), F4)})
+    assert load_detector(model, options=ModelOptions(input="imagenet")).info.layout == "detr"
+
+
 # ----------------------------------------------------------------------------------------------------------- loading
 
 
@@ -400,8 +461,52 @@ def test_an_unknown_provider_is_named_and_a_missing_one_reported(tmp_path: Path)
 
 
 def test_a_dead_model_is_noticed(tmp_path: Path) -> None:
-    assert looks_dead(load_detector(blob_model(tmp_path / "alive.onnx"))) == ""
-    assert "no score above zero" in looks_dead(load_detector(blob_model(tmp_path / "dead.onnx", gain=0.0)))
+    assert self_check(load_detector(blob_model(tmp_path / "alive.onnx"))) == ""
+    assert "no score above zero" in self_check(load_detector(blob_model(tmp_path / "dead.onnx", gain=0.0)))
+
+
+def test_a_model_made_for_something_else_says_so_itself(tmp_path: Path) -> None:
+    model = onnx.load(str(blob_model(tmp_path / "m.onnx")))
+    onnx.helper.set_model_props(model, {"task": "segment", "names": "{0: 'boat'}"})
+    onnx.save(model, str(tmp_path / "seg.onnx"))
+    assert "made to segment" in refused(tmp_path / "seg.onnx", UnsupportedError)
+
+
+def test_a_label_file_of_another_model_is_told_when_a_class_has_no_name(tmp_path: Path) -> None:
+    outputs = np.zeros((1, 300, 6), F4)
+    outputs[0, 0] = (5, 5, 20, 20, 0.9, 8)
+    detector = load_detector(
+        constant_model(tmp_path / "m.onnx", {"o": outputs}), options=ModelOptions(labels=("boat", "buoy"))
+    )
+    assert [b.label for b in detector.detect(blank(64, 64))] == ["class-8"]
+    assert "class 8 was seen, but there are 2 labels" in detector.unnamed
+    assert detector.unnamed == self_check(detector)
+
+
+def test_a_threshold_for_each_class(tmp_path: Path) -> None:
+    outputs = np.zeros((1, 300, 6), F4)
+    outputs[0, :3] = [[5, 5, 20, 20, 0.25, 0], [30, 30, 50, 50, 0.45, 1], [1, 40, 9, 60, 0.35, 2]]
+    model = constant_model(tmp_path / "m.onnx", {"o": outputs})
+    model.with_suffix(".toml").write_text(
+        'labels = ["boat", "buoy", "bird"]\nmin_score = 0.3\nclass_scores = { boat = 0.2, buoy = 0.5 }\n'
+    )
+    detector = load_detector(model)
+    assert [b.label for b in detector.detect(blank(64, 64))] == ["bird", "boat"]
+    assert len(detector.detect(blank(64, 64), min_score=0.4)) == 1, "a score asked for outright holds for all"
+    model.with_suffix(".toml").write_text("class_scores = { submarine = 0.2 }\n")
+    assert "class_scores names 'submarine'" in refused(model, ConfigError)
+
+
+def test_a_full_harbour_is_not_cut_short(tmp_path: Path) -> None:
+    """600 boats side by side in a graph without NMS: all of them, once each."""
+    rows = np.zeros((1, 8400, 6), F4)
+    number = np.arange(1200)  # each boat twice
+    place_ = number % 600
+    rows[0, :1200, 0], rows[0, :1200, 1] = 8 + 16 * (place_ % 40), 8 + 16 * (place_ // 40)
+    rows[0, :1200, 2:4], rows[0, :1200, 4], rows[0, :1200, 5] = 14, 0.9 - number / 1e4, 1.0
+    model = constant_model(tmp_path / "m.onnx", {"o": rows}, size=640)
+    detector = load_detector(model, options=ModelOptions(layout="yolov5", labels=("boat",)))
+    assert len(detector.detect(blank(640, 640))) == 600
 
 
 def test_labels() -> None:
