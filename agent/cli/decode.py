@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 NAME = "decode"
 HELP = "Puts a recording through one driver, and radar video through the plot extractor."
 LINES = ("nmea", "nmea-radar", "ais", "nav")
-RADARS = ("navico",)
-LATER = ("asterix", "cat240", "garmin", "raymarine", "furuno", "alert")
+RADARS = ("navico", "cat240")
+LATER = ("asterix", "garmin", "raymarine", "furuno", "alert")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,7 +2,9 @@
 
 Promises:
 - every well-formed spoke counts in its stream's `spokes` and `crc32_samples`, whatever its status says;
-- `rotations` are completed crossings of the radar's own zero (the bow), back and forth cancelling each other.
+- `records` are what the driver calls one: a datagram, or an ASTERIX record;
+- `rotations` are completed crossings of the radar's own zero, back and forth cancelling each other;
+- a recording that ends within a turn of which next to nothing is missing gives that turn's plots and picture too.
 """
 
 from __future__ import annotations
@@ -15,17 +17,17 @@ from typing import TYPE_CHECKING, Any
 from agent.cli.decode import emit, parse_options
 from agent.cli.ppi import write_ppi
 from agent.cli.recordings import recorded
-from agent.drivers.radar import navico
+from agent.drivers.table import load_driver
 from agent.errors import InputError
 from agent.geo import wrap360
+from agent.messages import Stamp
 from agent.packing import to_json
 from agent.perception.radar.extract import PlotExtractor
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Iterator
 
-    from agent.drivers.radar.video import Spoke
+    from agent.drivers.radar.video import Spoke, VideoOptions
     from agent.messages import Scan
     from agent.transport.base import Chunk
 
@@ -68,53 +70,73 @@ class _Chain:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
-        self.decoder = navico.NavicoDecoder(args.source or args.kind, parse_options(args.option, navico.NavicoOptions))
+        driver = load_driver(args.kind)
+        self.options: VideoOptions = parse_options(args.option, driver.Options)
+        self.decoder = driver(args.source or args.kind, self.options)
         self.tally: dict[str, _Tally] = {}
-        self.extractors: dict[str, PlotExtractor] = {}
+        self.extractors: dict[str, tuple[PlotExtractor, str]] = {}  # by source, with the stream that it comes by
 
     def feed(self, chunk: Chunk) -> None:
-        counters = self.decoder.counters
-        errors, ignored = counters["errors"], counters["ignored"]
-        spokes = list(self.decoder.decode(chunk.data, chunk.at, chunk.stream))
-        if counters["ignored"] > ignored:
-            return
-        tally = self.tally.setdefault(chunk.stream, _Tally())
-        tally.records += 1
-        tally.errors += counters["errors"] - errors
+        before = self.decoder.counters.copy()
+        self._spokes(list(self.decoder.decode(chunk.data, chunk.at, chunk.stream)))
+        new = self.decoder.counters - before
+        if new["units"] > new["ignored"] or not chunk.stream:
+            self._count(chunk.stream, new)
+
+    def finish(self) -> None:
+        """What still waits in the decoder, and the turn that the recording ends in."""
+        before = self.decoder.counters.copy()
+        self._spokes(list(self.decoder.flush(Stamp(t_s=0.0, wall_s=0.0))))
+        new = self.decoder.counters - before
+        if new["units"]:
+            self._count("", new)
+        for extractor, stream in self.extractors.values():
+            self._scan(extractor, stream, extractor.finish())
+
+    def _count(self, stream: str, new: dict[str, int]) -> None:
+        tally = self.tally.setdefault(stream, _Tally())
+        tally.records += new["records"] if "records" in self.decoder.counters else new["units"]
+        tally.errors += new["errors"]
+
+    def _spokes(self, spokes: list[Spoke]) -> None:
         for spoke in spokes:
-            tally.add(spoke)
+            self.tally.setdefault(spoke.stream, _Tally()).add(spoke)
             if self.args.plots or self.args.ppi:
-                self._extract(spoke, tally)
+                self._extract(spoke)
             elif not self.args.summary:
                 emit(spoke_json(spoke))
 
-    def _extract(self, spoke: Spoke, tally: _Tally) -> None:
-        extractor = self.extractors.get(spoke.source)
-        if extractor is None:
-            extractor = self.extractors[spoke.source] = PlotExtractor(spoke.source, self.decoder.options)
-        scan = extractor.feed(spoke)
-        if scan is not None:
-            tally.plots_per_scan.append(len(scan.plots))
-            if self.args.ppi:
-                self._draw(extractor, scan)
-            if self.args.plots and not self.args.summary:
-                for plot in scan.plots:
-                    emit({"type": "plot", "scan": len(tally.plots_per_scan), "stream": spoke.stream, **to_json(plot)})
+    def _extract(self, spoke: Spoke) -> None:
+        known = self.extractors.get(spoke.source)
+        if known is None:
+            options = self.options.for_video(spoke.top_level)
+            known = self.extractors[spoke.source] = PlotExtractor(spoke.source, options), spoke.stream
+        self._scan(*known, known[0].feed(spoke))
 
-    def _draw(self, extractor: PlotExtractor, scan: Scan) -> None:
-        frame = extractor.frame
-        plots, large = (scan.plots, extractor.last.large) if self.args.plots else ((), ())
-        write_ppi(self.args.ppi, frame.levels, frame.range_m, plots, large)
+    def _scan(self, extractor: PlotExtractor, stream: str, scan: Scan | None) -> None:
+        if scan is None:
+            return
+        tally = self.tally[stream]
+        tally.plots_per_scan.append(len(scan.plots))
+        if self.args.ppi:
+            frame = extractor.frame
+            plots, large = (scan.plots, extractor.last.large) if self.args.plots else ((), ())
+            write_ppi(self.args.ppi, frame.levels, frame.range_m, plots, large)
+        if self.args.plots and not self.args.summary:
+            for plot in scan.plots:
+                emit({"type": "plot", "scan": len(tally.plots_per_scan), "stream": stream, **to_json(plot)})
 
 
 def run_radar(args: argparse.Namespace) -> int:
     """Decode radar video and print."""
     chain = _Chain(args)
-    for chunk in _datagrams(recorded(args.file, port=args.port, group=args.group)):
+    for chunk in recorded(args.file, port=args.port, group=args.group):
         chain.feed(chunk)
+    chain.finish()
     video = [(s, t) for s, t in chain.tally.items() if t.spokes]
     if not video:
-        raise InputError(f"{args.file}: holds no spokes of a {args.kind} radar; is it the right file and kind?")
+        why = f": {chain.decoder.last_error}" if chain.decoder.last_error else ""
+        raise InputError(f"{args.file}: holds no spokes of a {args.kind} radar{why}; is it the right file and kind?")
     if args.summary:
         others = [(s, t) for s, t in chain.tally.items() if not t.spokes]
         for stream, tally in (*video, *others):
@@ -142,22 +164,6 @@ def spoke_json(spoke: Spoke) -> dict[str, Any]:
     }
 
 
-def _datagrams(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """Captures are datagrams already; a raw file is cut where its frame headers say."""
-    rest = b""
-    last: Chunk | None = None
-    for chunk in chunks:
-        if chunk.stream:
-            yield chunk
-            continue
-        last = chunk
-        *whole, rest = navico.cut_frames(rest + chunk.data)
-        for data in whole:
-            yield type(chunk)(data=data, at=chunk.at)
-    if last is not None and rest:
-        yield type(last)(data=rest, at=last.at)
-
-
 def _warn(chain: _Chain, args: argparse.Namespace) -> None:
     decoder = chain.decoder
     if decoder.counters["errors"]:
@@ -166,5 +172,5 @@ def _warn(chain: _Chain, args: argparse.Namespace) -> None:
         return
     if decoder.counters["no_heading"]:
         print("the spokes carry no heading: give --option heading_deg=DEGREES for true bearings", file=sys.stderr)
-    elif not any(e.counters["scans"] for e in chain.extractors.values()):
+    elif not any(e.counters["scans"] for e, _ in chain.extractors.values()):
         print("the recording is shorter than one turn of the antenna: no plots", file=sys.stderr)

@@ -60,9 +60,12 @@ class Decoder(ABC, Generic[T]):
     def decode(self, data: bytes, at: Stamp, stream: str = "") -> Iterator[T]:
         """Measurements in `data` (one datagram, or the next piece of a stream). Never raises on bad input."""
         if self.closed:
-            return
+            return iter(())
         self.counters["bytes"] += len(data)
-        units = self._units(data, stream)
+        return self._decode_units(self._units(data, stream), at, stream)
+
+    def _decode_units(self, units: Sequence[bytes], at: Stamp, stream: str) -> Iterator[T]:
+        """Each unit on its own: a broken one is counted and its sentence kept, and the next one follows."""
         self.counters["units"] += len(units)
         for unit in units:
             try:

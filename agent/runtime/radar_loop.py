@@ -77,7 +77,8 @@ class RadarLoop:
         if extractor is None:
             if len(self._extractors) >= 4:
                 return  # a radar has two ranges; more sources than that are somebody's joke
-            extractor = self._extractors[spoke.source] = PlotExtractor(spoke.source, self._options)
+            options = self._options.for_video(spoke.top_level)
+            extractor = self._extractors[spoke.source] = PlotExtractor(spoke.source, options)
         scan = extractor.feed(spoke)
         if scan is not None:
             self._scans += 1

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.drivers.radar.navico import NavicoDecoder, NavicoOptions, cut_frames, spoke_range_m
+from agent.drivers.radar.navico import NavicoDecoder, NavicoOptions, spoke_range_m
 from agent.messages import Stamp
 from agent.transport.pcap import CaptureReader
 from radar.spokes import navico_frame, navico_spoke
@@ -200,16 +200,17 @@ def test_a_closed_decoder_yields_nothing() -> None:
 
 
 @settings(deadline=None, max_examples=40)
-@given(sizes=st.lists(st.integers(1, 3), max_size=4), junk=st.binary(max_size=9), cut=st.integers(0, 400))
-def test_frames_without_borders_are_cut_where_they_state(sizes: list[int], junk: bytes, cut: int) -> None:
-    junk = junk.replace(b"\x00", b"\x01")
-    frames = [navico_frame(*[navico_spoke()] * n) for n in sizes]
-    tail = navico_frame(navico_spoke())[:cut]
-    *whole, rest = cut_frames(junk + b"".join(frames) + tail)
-    assert b"".join(whole) + rest == junk + b"".join(frames) + tail
-    assert [p for p in whole if len(p) > 100] == frames
-    if len(tail) >= 8:
-        assert rest == tail
+@given(sizes=st.lists(st.integers(1, 3), max_size=4), junk=st.binary(max_size=9), piece=st.integers(1, 3000))
+def test_frames_without_borders_are_cut_where_they_state(sizes: list[int], junk: bytes, piece: int) -> None:
+    junk = junk.replace(b"\x01", b"\x02")
+    data = junk + b"".join(navico_frame(*[navico_spoke()] * n) for n in sizes) + navico_frame(navico_spoke())[:400]
+    decoder = NavicoDecoder("radar")
+    spokes = [s for i in range(0, len(data), piece) for s in decode(data[i : i + piece], decoder, "")]
+    assert len(spokes) == sum(sizes)
+    assert decoder.counters["skipped_bytes"] == len(junk)
+    assert decoder.counters["errors"] == bool(junk)
+    assert list(decoder.flush(AT)) == []
+    assert decoder.counters["errors"] == bool(junk) + 1
 
 
 @pytest.mark.field

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from agent.drivers.base import Decoder
+from agent.drivers.radar.framed import VideoDecoder
 from agent.drivers.radar.video import Spoke, VideoOptions
 from agent.errors import ProtocolError
 from agent.geo import wrap360
@@ -47,7 +47,6 @@ _BR24_RANGE_M = 10.0 / math.sqrt(2.0)
 _VALID_STATUS = (0x02, 0x12)
 _MODELS = {0x00: "halo", 0x01: "4g", 0x08: "3g", 0x0E: "br24", 0x0F: "br24"}  # report 03, byte 2
 _BEACON_ADDRESSES = ((88, "a"), (108, "a"), (124, "b"), (144, "b"))  # data A, report A, data B, report B
-_MAX_STREAMS = 16
 
 _HEADER = np.dtype(
     [
@@ -65,24 +64,27 @@ class NavicoOptions(VideoOptions):
     )
 
 
-class NavicoDecoder(Decoder[Spoke]):
-    """Spokes of one radar. Counters: spokes, spokes_invalid, spokes_lost, no_heading, beacons, reports, ignored.
+class NavicoDecoder(VideoDecoder):
+    """Spokes of one radar. Further counters: spokes_invalid, beacons, reports.
 
     `gauges` holds what the radar reports of itself: `state` (0 off, 1 standby, 2 transmit, 5 warming), `range_m`
     (selected, not that of the video), `hours`; range B's start with `b_`.
     """
 
     Options = NavicoOptions
-    datagrams = True
     options: NavicoOptions
 
     def __init__(self, source: str, options: NavicoOptions | None = None) -> None:
         super().__init__(source, options)
-        self.gauges: dict[str, float] = {}
         self.addresses: dict[str, str] = {}  # data or report stream -> "a" or "b", from the beacon
         self._model: str = "" if self.options.model == "auto" else self.options.model
-        self._sources: dict[str, str] = {}
-        self._last_scan: dict[str, int] = {}
+
+    def _frame_size(self, data: bytes, at: int) -> int | None:
+        """Spoke frames only: beacons and reports do not state their length."""
+        head = data[at : at + FRAME_HEADER]
+        if not _FRAME_START.startswith(head[: len(_FRAME_START)]) or (len(head) > 5 and head[5] == 0):
+            return 0
+        return FRAME_HEADER + min(head[5], MAX_SPOKES) * SPOKE if len(head) == FRAME_HEADER else None
 
     def _decode_unit(self, unit: bytes, at: Stamp, stream: str) -> Iterable[Spoke]:
         if unit.startswith(_FRAME_START):
@@ -112,7 +114,7 @@ class NavicoDecoder(Decoder[Spoke]):
     def _rows(self, table: NDArray[np.void], at: Stamp, stream: str) -> Iterator[Spoke]:
         samples = unpack_nibbles(table["data"])
         o = self.options
-        source = self._source_of(stream)
+        antenna = self._antenna(stream, None, suffix="b" if self.addresses.get(stream) == "b" else "")
         for i, (length, status, scan, mark, large, angle, heading, small) in enumerate(
             table[["length", "status", "scan", "mark", "large", "angle", "heading", "small"]].tolist()
         ):
@@ -120,14 +122,16 @@ class NavicoDecoder(Decoder[Spoke]):
                 self.counters["errors"] += 1
                 self.last_error = f"a spoke header states {length} bytes and angle {angle}"
                 continue
-            self._count(stream, status, scan)
+            angle_deg = angle * (360.0 / TURN)
+            antenna.note(self, scan % TURN, TURN, angle_deg, at.t_s)
+            self.counters["spokes_invalid"] += status not in _VALID_STATUS
             rotation_hi = int(table["rotation"][i])
             range_m = spoke_range_m(self._model or _guess(mark, large, small), large, small, rotation_hi)
             yield Spoke(
                 at_s=at.t_s,
-                source=source,
+                source=antenna.source,
                 stream=stream,
-                angle_deg=wrap360(angle * (360.0 / TURN) + o.bearing_bias_deg),
+                angle_deg=wrap360(angle_deg + o.bearing_bias_deg),
                 heading_deg=self._heading(heading),
                 range_m=max(0.0, range_m * o.range_scale + o.range_bias_m),
                 samples=samples[i],
@@ -140,33 +144,7 @@ class NavicoDecoder(Decoder[Spoke]):
         """Bit 14 marks true; no other flag may stand (none: 0x8000; BR24 without a compass: any other rubbish)."""
         if self.options.trust_heading and raw & 0xF000 == 0x4000:
             return (raw & 0x0FFF) * (360.0 / TURN)
-        if self.options.heading_deg is None:
-            self.counters["no_heading"] += 1
-        return self.options.heading_deg
-
-    def _count(self, stream: str, status: int, scan: int) -> None:
-        self.counters["spokes"] += 1
-        self.counters["spokes_invalid"] += status not in _VALID_STATUS
-        last = self._last_scan.get(stream)
-        self._last_scan[stream] = scan
-        if last is not None:
-            gap = (scan - last) % TURN
-            if 1 < gap <= TURN // 2:  # more, and it is an old datagram or a restarted radar
-                self.counters["spokes_lost"] += gap - 1
-
-    def _source_of(self, stream: str) -> str:
-        """Range A, or the only stream, bears the sensor's name; range B `NAME/b`, further ones `NAME/2`..."""
-        known = self._sources.get(stream)
-        if known is None:
-            if len(self._sources) >= _MAX_STREAMS:
-                raise ProtocolError(f"more than {_MAX_STREAMS} streams of spokes: a mixed-up network, or not a radar")
-            taken = set(self._sources.values())
-            wanted = f"{self.source}/b" if self.addresses.get(stream) == "b" else self.source
-            n = 2
-            while wanted in taken:
-                wanted, n = f"{self.source}/{n}", n + 1
-            known = self._sources[stream] = wanted
-        return known
+        return self._no_heading()
 
     # ------------------------------------------------------------ beacons and reports
 
@@ -227,26 +205,3 @@ def _address(unit: bytes, at: int) -> str:
     if len(part) < 6 or not 224 <= part[0] <= 239:
         return ""
     return ".".join(str(b) for b in part[:4]) + f":{int.from_bytes(part[4:], 'big')}"
-
-
-def cut_frames(data: bytes) -> list[bytes]:
-    """Datagrams that were written one after another without borders; the last item is what is not yet complete.
-
-    What stands before a frame header is one item of its own, so that the decoder counts it once.
-    """
-    out: list[bytes] = []
-    while data:
-        start = data.find(_FRAME_START)
-        if start < 0:
-            out.append(data[: -len(_FRAME_START) + 1])
-            data = data[-len(_FRAME_START) + 1 :]
-            break
-        if start > 0:
-            out.append(data[:start])
-            data = data[start:]
-        size = FRAME_HEADER + (min(data[5], MAX_SPOKES) if len(data) > 5 else MAX_SPOKES) * SPOKE
-        if len(data) < size:
-            break
-        out.append(data[:size])
-        data = data[size:]
-    return [*(piece for piece in out if piece), data]

@@ -9,8 +9,7 @@ Promises:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import Field
 
@@ -20,12 +19,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_TOP_LEVEL = 15  # of the 4-bit video in whose levels the options are written
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Spoke:
-    """One sweep of the antenna. `status` is the radar's own code; `valid` is its driver's reading of that code.
 
-    `stream` is the `ip:port` that it came by, `scan_number` the radar's running number of the spoke.
+class Spoke(NamedTuple):
+    """One sweep of the antenna (a tuple and not a dataclass: thousands are made in a second).
+
+    `status` is the radar's own code; `valid` is its driver's reading of that code.
+    `stream` is the `ip:port` that it came by (a second radar on the same port adds its name), `scan_number` the radar's
+    running number of the spoke. `top_level` is the highest level that this video's coding has (15: 4-bit), and
+    `doppler` the levels that stand for (receding, approaching) instead of strength, None where all are strength.
     """
 
     at_s: float
@@ -38,12 +41,15 @@ class Spoke:
     status: int
     scan_number: int
     valid: bool = True
+    top_level: int = 15
+    doppler: tuple[int, int] | None = None
 
 
 class VideoOptions(DriverOptions):
     """Options of a radar-video sensor: how the antenna stands (for the driver), how plots are made (extractor).
 
-    Corrections are what is ADDED to the radar's own figures. Levels are the radar's own (0..15 for 4-bit video).
+    Corrections are what is ADDED to the radar's own figures. Levels are those of 4-bit video (0..15); for video of
+    another depth they are scaled (`for_video`).
     """
 
     heading_deg: float | None = Field(
@@ -57,7 +63,7 @@ class VideoOptions(DriverOptions):
     range_scale: float = Field(default=1.0, gt=0.5, lt=2.0, description="factor on the radar's range")
 
     azimuths: int = Field(default=2048, ge=90, le=8192, description="bins per turn: the radar's spokes per turn")
-    min_level: int = Field(default=4, ge=1, le=255, description="below: noise and the skirts of echoes")
+    min_level: int = Field(default=4, ge=1, le=255, description="of 0..15; below: noise and the skirts of echoes")
     full_level: int = Field(default=13, ge=1, le=255, description="where the video saturates")
     clutter_margin: int = Field(default=3, ge=0, le=255, description="levels above the learned clutter")
     clutter_scans: int = Field(default=16, ge=1, le=128, description="turns in which clutter is learned")
@@ -78,3 +84,11 @@ class VideoOptions(DriverOptions):
     )
     prominence: int = Field(default=3, ge=1, description="levels by which two echoes stand above what joins them")
     max_plots: int = Field(default=1000, ge=1, description="of one turn, strongest first")
+
+    def for_video(self, top_level: int) -> VideoOptions:
+        """The same options with levels for video whose highest level is `top_level`."""
+        if top_level == _TOP_LEVEL:
+            return self
+        levels = ("min_level", "full_level", "clutter_margin", "prominence")
+        scaled = {k: min(255, max(1, round(getattr(self, k) * top_level / _TOP_LEVEL))) for k in levels}
+        return self.model_copy(update=scaled)

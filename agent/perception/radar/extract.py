@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _RING = 0.9  # a range cell lit over that part of the circle, from cell 0 on, is the transmitter's own pulse
 _BROADENING = 3.0  # saturated video shows a strong point target up to this many beamwidths wide
 _SPLIT_STEPS = 5
+_WHOLE = 0.95  # of a turn: what a recording that ends in the middle of one may lack of it
 _MAX_PAUSE_S = 10.0  # slower than any antenna turns a quarter: the radar stood still, the turn starts anew
 
 
@@ -86,6 +87,10 @@ class PlotExtractor:
         self.frame.put(spoke, spoke.heading_deg)
         self._last_at_s = spoke.at_s if self._last_at_s is None else max(self._last_at_s, spoke.at_s)
         return scan
+
+    def finish(self) -> Scan | None:
+        """The turn that a recording ends in, if next to all of it was seen."""
+        return self._turn() if self.frame.seen >= _WHOLE else None
 
     def state(self) -> bytes:
         """The learned clutter map, for the checkpoint; empty before the first spoke."""

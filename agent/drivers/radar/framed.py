@@ -1,0 +1,182 @@
+"""Bases of the radar drivers: datagrams and streams of frames, and what is counted of an antenna's turns.
+
+Promises:
+- a datagram (`stream` is `ip:port`) is taken as it is; bytes without datagrams (TCP, a recording without addresses:
+  `stream` is empty) are cut where their frames say, with at most one frame waiting;
+- lost, repeated and late spokes are counted by the radar's own numbers (`spokes_lost`, `spokes_repeated`,
+  `spokes_late`), never guessed from time; a turn's period and losses are in `gauges` when the antenna passes its zero.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from agent.drivers.base import Decoder
+from agent.drivers.radar.video import Spoke, VideoOptions
+from agent.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterator, Sequence
+
+    from agent.messages import Stamp
+
+T = TypeVar("T")
+MAX_SOURCES = 16  # streams of one sensor: a radar has two ranges, a feed a few radars
+_MAX_GAP = 4096  # spokes: a wider gap is a radar that was started anew
+
+
+class FramedDecoder(Decoder[T]):
+    """Base of decoders whose unit is a frame that states its own length.
+
+    In a stream, octets that begin no frame are counted in `skipped_bytes`, and each run of them is one of `errors`.
+    """
+
+    datagrams = True
+
+    def __init__(self, source: str, options: Any = None) -> None:
+        super().__init__(source, options)
+        self._rest = b""
+        self._astray = False
+
+    def flush(self, at: Stamp) -> Iterator[T]:
+        """What a recording ends with, complete or not."""
+        rest, self._rest = self._rest, b""
+        if rest and not self.closed:
+            yield from self._decode_units((rest,), at, "")
+
+    def close(self) -> None:
+        """No more measurements. Idempotent."""
+        super().close()
+        self._rest = b""
+
+    def _units(self, data: bytes, stream: str) -> Sequence[bytes]:
+        return self._split(data) if stream else self._cut(self._rest + data)
+
+    def _split(self, datagram: bytes) -> Sequence[bytes]:
+        """Units of one datagram: the datagram, unless a protocol puts several into one."""
+        return (datagram,)
+
+    def _cut(self, data: bytes) -> list[bytes]:
+        """Whole frames of a stream; what is not yet complete waits. Any split of the stream gives the same frames."""
+        out: list[bytes] = []
+        at = 0
+        while (size := self._frame_size(data, at)) is not None and at + size <= len(data):
+            if size:
+                out.append(data[at : at + size])
+                at += size
+                self._astray = False
+                continue
+            at += 1
+            self.counters["skipped_bytes"] += 1
+            if not self._astray:
+                self._astray = True
+                self.counters["units"] += 1
+                self.counters["errors"] += 1
+                self.last_error = (
+                    f"no frame begins with {data[at - 1 : at + 7].hex()}: is this the right device or file?"
+                )
+        self._rest = data[at:]
+        return out
+
+    @abstractmethod
+    def _frame_size(self, data: bytes, at: int) -> int | None:
+        """Size of the frame that begins at `at` (a bounded one); 0: none begins there; None: too little to tell."""
+
+
+@dataclass(slots=True)
+class Antenna:
+    """One antenna, or one range of a radar that has two: the names of what it sends, and its turn so far.
+
+    `source` is the sensor's name for the first one, `NAME/2`, `NAME/b`... for others; `stream` is where it came in.
+    """
+
+    source: str
+    stream: str
+    prefix: str  # of its gauges
+    number: int = -1
+    angle_deg: float = -1.0
+    began_s: float | None = None
+    turn_s: float | None = None
+    spokes: int = 0
+    lost: int = 0
+
+    def note(self, decoder: VideoDecoder, number: int, modulus: int, angle_deg: float, at_s: float) -> None:
+        """Count one spoke: what is missing before it by `number` (modulo `modulus`), and the turn that it may end."""
+        counters = decoder.counters
+        counters["spokes"] += 1
+        if self.number >= 0 and (step := (number - self.number) % modulus) != 1:
+            self._irregular(counters, step, modulus)
+        self.number = number
+        if angle_deg < self.angle_deg - 180.0:
+            counters["turns"] += 1
+            self._turn(decoder.gauges, at_s)
+        self.angle_deg = angle_deg
+        self.spokes += 1
+
+    def _irregular(self, counters: Counter[str], step: int, modulus: int) -> None:
+        near = min(_MAX_GAP, modulus // 2)
+        if step == 0:
+            counters["spokes_repeated"] += 1
+        elif step <= near:
+            counters["spokes_lost"] += step - 1
+            self.lost += step - 1
+        elif step >= modulus - near:
+            counters["spokes_late"] += 1
+        else:
+            counters["spokes_restarts"] += 1
+
+    def _turn(self, gauges: dict[str, float], at_s: float) -> None:
+        if self.began_s is not None:
+            period_s = at_s - self.began_s
+            gauges[self.prefix + "turn_s"] = period_s
+            gauges[self.prefix + "turn_spokes"] = float(self.spokes)
+            gauges[self.prefix + "turn_lost"] = float(self.lost)
+            if self.turn_s is not None:
+                gauges[self.prefix + "turn_jitter_s"] = abs(period_s - self.turn_s)
+            self.turn_s = period_s
+        self.began_s, self.spokes, self.lost = at_s, 0, 0
+
+
+class VideoDecoder(FramedDecoder[Spoke]):
+    """Base of radar video drivers.
+
+    Counters of all: spokes, spokes_lost, spokes_repeated, spokes_late, spokes_restarts, turns, no_heading, ignored.
+    `gauges`: `turn_s`, `turn_jitter_s` (difference to the turn before), `turn_spokes`, `turn_lost`, and what the radar
+    reports of itself; those of a further source begin with its suffix.
+    """
+
+    Options = VideoOptions
+    options: VideoOptions
+
+    def __init__(self, source: str, options: Any = None) -> None:
+        super().__init__(source, options)
+        self.gauges: dict[str, float] = {}
+        self._antennas: dict[tuple[str, Any], Antenna] = {}
+
+    def _antenna(self, stream: str, key: Any, *, suffix: str = "", shown: str = "") -> Antenna:
+        """The antenna that `key` names within a stream; the first of all bears the sensor's name.
+
+        Raises:
+            ProtocolError: too many.
+
+        """
+        known = self._antennas.get((stream, key))
+        if known is None:
+            if len(self._antennas) >= MAX_SOURCES:
+                raise ProtocolError(f"more than {MAX_SOURCES} radars or ranges: a mixed-up network, or not a radar")
+            taken = {a.source for a in self._antennas.values()}
+            wanted, n = f"{self.source}/{suffix}" if suffix else self.source, 2
+            while wanted in taken:
+                wanted, n = f"{self.source}/{suffix}{n}", n + 1
+            prefix = wanted.removeprefix(self.source).lstrip("/")
+            known = self._antennas[stream, key] = Antenna(wanted, shown or stream, prefix and prefix + "_")
+        return known
+
+    def _no_heading(self) -> float | None:
+        """The heading of a spoke that carries none: the surveyed one."""
+        if self.options.heading_deg is None:
+            self.counters["no_heading"] += 1
+        return self.options.heading_deg
