@@ -87,3 +87,8 @@ def ttm(
         f"RATTM,{number:02d},{range_nm:.2f},{_angle(bearing_deg)},T,{speed_kn:.1f},{_angle(course_deg)},T,"
         f"{cpa_nm:.2f},{tcpa_min:.1f},N,,{status},,{hhmmss(unix_s)},A"
     )
+
+
+def tll(*, number: int, lat: float, lon: float, name: str, status: str, unix_s: float) -> bytes:
+    """Target latitude and longitude, as a radar with a position sends them. `status` is L, Q or T."""
+    return sentence(f"RATLL,{number:02d},{position(lat, lon)},{name},{hhmmss(unix_s)},{status},")
