@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hardware_sim import scenario
 from hardware_sim.errors import SimError
+from hardware_sim.faults import FAULTS, parse_fault
 from hardware_sim.hub import cli as hub
 
 EXAMPLES = """examples:
@@ -74,7 +75,7 @@ def _run(args: argparse.Namespace) -> None:
     from hardware_sim.run import Options, run  # noqa: PLC0415 - the other commands need no devices
 
     chosen = scenario.load(args.scenario)
-    faults = tuple(scenario.parse_fault(f) for f in args.fault)
+    faults = tuple(parse_fault(f) for f in args.fault)
     chosen = chosen.model_copy(update={"fault": (*chosen.fault, *faults)})
     radar = "none" if args.no_radar else args.radar
     options = Options(
@@ -96,8 +97,10 @@ def _list() -> None:
     for name in scenario.names():
         s = scenario.load(name)
         print(json.dumps({"scenario": name, "title": s.title, "vessels": len(s.vessel)}, ensure_ascii=False))
-    for fault, what in scenario.FAULTS.items():
-        print(json.dumps({"fault": fault, "does": what}, ensure_ascii=False))
+    for fault, kind in FAULTS.items():
+        takes = None if kind.default is None else f"{kind.default:g} {kind.unit}"
+        line = {"fault": fault, "does": kind.does, "by": kind.by, "argument": takes}
+        print(json.dumps(line, ensure_ascii=False))
 
 
 def _score(args: argparse.Namespace) -> None:

@@ -1,21 +1,115 @@
-"""Faults on a timetable, and what they do to bytes.
+"""Faults by name, on a timetable, and what they do to bytes.
 
 Promises:
-- whether a fault is on is a pure function of time;
-- garbled and truncated data depend on (seed, count) alone.
+- whether a fault is on, and with what argument, is a pure function of time;
+- garbled and truncated data depend on (seed, count) alone;
+- every name says in `FAULTS` what it does, which argument it takes, and whether the devices or the hub do it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from hardware_sim.errors import FaultError
+from hardware_sim.tables import Positive, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy as np
 
-    from hardware_sim.scenario import FaultTable
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a fault does, who does it, and its argument (None: it takes none)."""
+
+    does: str
+    by: Literal["devices", "hub"] = "devices"
+    default: float | None = None
+    unit: str = ""
+
+
+FAULTS: dict[str, Kind] = {
+    "radar-unplugged": Kind("the radar's serial line hangs up and its device name is gone; back under the same name"),
+    "radar-standby": Kind("the radar stops sending: no video and no targets, its sockets and lines stay"),
+    "ttm-garbage": Kind("a third of the radar's sentences arrive with wrong, missing or foreign bytes"),
+    "ttm-baud": Kind("the radar's sentences arrive as a wrong baud rate makes them", default=4800.0, unit="baud"),
+    "spokes-truncated": Kind("half of the radar's datagrams end early"),
+    "spokes-cut": Kind("no radar video arrives"),
+    "camera-frozen": Kind("the camera's connections stay open and deliver nothing"),
+    "camera-stuck": Kind("the camera repeats one picture"),
+    "camera-killed": Kind("the camera refuses connections; back on the same port"),
+    "camera-black": Kind("the picture is as dark as with a cap on the lens"),
+    "camera-overexposed": Kind("the picture is burnt out"),
+    "camera-salted": Kind("dried salt on the lens: bright, blurred, without contrast"),
+    "camera-knocked": Kind("the camera looks elsewhere", default=5.0, unit="degrees to starboard"),
+    "camera-clock": Kind("the times of the pictures are wrong", default=5.0, unit="seconds ahead"),
+    "ais-cut": Kind("the AIS aerial is cut: nothing is received, the receivers' lines stay"),
+    "ais-garbage": Kind("a third of the AIS sentences arrive with wrong, missing or foreign bytes"),
+    "nav-cut": Kind("position, heading and wind stop"),
+    "gnss-jump": Kind("the GNSS position is off", default=2000.0, unit="metres to the east"),
+    "gnss-clock": Kind("the GNSS time is off", default=3600.0, unit="seconds ahead"),
+    "broker-down": Kind("the broker is gone: connections break, new ones are refused", by="hub"),
+    "broker-slow": Kind("the broker answers late", by="hub", default=2.0, unit="seconds"),
+    "broker-drops-puback": Kind("the broker loses acknowledgements", by="hub", default=0.5, unit="share"),
+    "broker-refuses": Kind("the broker refuses the user", by="hub"),
+    "link-slow": Kind(
+        "the link to the broker takes this long there and back, and loses 2 %", by="hub", default=0.6, unit="seconds"
+    ),
+    "disk-full": Kind("the filesystem of the folder given with --disk has no byte left"),
+}
+
+
+class FaultTable(Table):
+    """A fault from `at_s` on, for `duration_s` or to the end. `arg` of those that take one, see `FAULTS`."""
+
+    name: str
+    at_s: float = Field(ge=0.0)
+    duration_s: Positive | None = None
+    arg: float | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> FaultTable:
+        if self.name not in FAULTS:
+            raise ValueError(f"unknown fault {self.name!r}; one of {', '.join(FAULTS)}")
+        if self.arg is not None and FAULTS[self.name].default is None:
+            raise ValueError(f"fault {self.name!r} takes no argument")
+        return self
+
+    @property
+    def value(self) -> float:
+        """Its argument, or what it does without one; 0 for those that take none."""
+        return self.arg if self.arg is not None else FAULTS[self.name].default or 0.0
+
+    def on(self, t_s: float) -> bool:
+        """Whether it is on at `t_s`."""
+        return self.at_s <= t_s and (self.duration_s is None or t_s < self.at_s + self.duration_s)
+
+
+def parse_fault(text: str) -> FaultTable:
+    """A fault from the command line: NAME@AT[:SECONDS][=ARG].
+
+    Raises:
+        FaultError: it cannot be read.
+
+    """
+    timed, _, arg = text.partition("=")
+    name, _, timing = timed.partition("@")
+    at, _, duration = timing.partition(":")
+    try:
+        return FaultTable(
+            name=name,
+            at_s=float(at),
+            duration_s=float(duration) if duration else None,
+            arg=float(arg) if arg else None,
+        )
+    except ValidationError as error:
+        raise FaultError(f"fault {text!r}: {error.errors()[0]['msg']}") from error
+    except ValueError as error:
+        raise FaultError(f"fault {text!r}: write NAME@SECONDS[:DURATION][=ARGUMENT]") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +118,7 @@ class Change:
 
     name: str
     on: bool
+    value: float = 0.0
 
 
 class Faults:
@@ -34,16 +129,19 @@ class Faults:
 
     def active(self, name: str, t_s: float) -> bool:
         """Whether that fault is on at `t_s`."""
-        return any(
-            f.name == name and f.at_s <= t_s and (f.duration_s is None or t_s < f.at_s + f.duration_s)
-            for f in self._tables
-        )
+        return any(f.name == name and f.on(t_s) for f in self._tables)
 
-    def changes(self) -> Iterator[tuple[float, Change]]:
-        """(t, change) in order of time."""
+    def value(self, name: str, t_s: float) -> float:
+        """The argument of that fault while it is on, else 0."""
+        return next((f.value for f in self._tables if f.name == name and f.on(t_s)), 0.0)
+
+    def changes(self, by: str = "devices") -> Iterator[tuple[float, Change]]:
+        """(t, change) in order of time, of those that the devices do, or the hub."""
         times: list[tuple[float, Change]] = []
         for f in self._tables:
-            times.append((f.at_s, Change(f.name, on=True)))
+            if FAULTS[f.name].by != by:
+                continue
+            times.append((f.at_s, Change(f.name, on=True, value=f.value)))
             if f.duration_s is not None:
                 times.append((f.at_s + f.duration_s, Change(f.name, on=False)))
         yield from sorted(times, key=lambda item: item[0])

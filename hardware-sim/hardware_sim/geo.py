@@ -10,6 +10,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 A_M = 6_378_137.0
 E2 = 6.694379990141e-3
@@ -71,6 +77,17 @@ def inside(east_m: float, north_m: float, polygon: tuple[tuple[float, float], ..
     for (e0, n0), (e1, n1) in zip(polygon, polygon[1:] + polygon[:1], strict=True):
         if (n0 > north_m) != (n1 > north_m) and east_m < e0 + (north_m - n0) * (e1 - e0) / (n1 - n0):
             hit = not hit
+    return hit
+
+
+def inside_many(
+    east_m: NDArray[np.float64], north_m: NDArray[np.float64], polygon: tuple[tuple[float, float], ...]
+) -> NDArray[np.bool_]:
+    """The same for many points."""
+    hit = np.zeros(len(east_m), dtype=np.bool_)
+    for (e0, n0), (e1, n1) in zip(polygon, polygon[1:] + polygon[:1], strict=True):
+        if n0 != n1:
+            hit ^= ((n0 > north_m) != (n1 > north_m)) & (east_m < e0 + (north_m - n0) * (e1 - e0) / (n1 - n0))
     return hit
 
 

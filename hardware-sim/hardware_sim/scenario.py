@@ -9,36 +9,34 @@ Promises:
 from __future__ import annotations
 
 import tomllib
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from hardware_sim.errors import FaultError, ScenarioError
-from hardware_sim.vessels import CLASSES
-
-PointM = tuple[float, float]
-Bearing = Annotated[float, Field(ge=0.0, lt=360.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-FAULTS = {
-    "radar-unplugged": "the radar's serial line hangs up and its device name is gone; back under the same name",
-    "ttm-garbage": "a third of the radar's sentences arrive with wrong, missing or foreign bytes",
-    "spokes-truncated": "half of the radar's datagrams end early",
-    "spokes-cut": "no radar video arrives",
-    "camera-frozen": "the camera's connections stay open and deliver nothing",
-    "camera-stuck": "the camera repeats one picture",
-    "camera-killed": "the camera refuses connections; back on the same port",
-    "ais-cut": "the AIS aerial is cut: nothing is received",
-    "nav-cut": "position, heading and wind stop",
-}
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from hardware_sim import environment
+from hardware_sim.errors import ScenarioError
+from hardware_sim.faults import FaultTable  # noqa: TC001 - pydantic resolves it when it runs
+from hardware_sim.tables import (
+    AisReceiverTable,
+    Bearing,
+    ExpectTable,
+    ForbidTable,
+    Positive,
+    RuleTable,
+    Table,
+    TideTable,
+    TimeTable,
+    TrafficTable,
+    VesselTable,
+    WeatherTable,
+    ZoneTable,
+)
 
 
-class SiteTable(_Table):
+class SiteTable(Table):
     """Where the box stands. `height_m` is the mast's, above the sea."""
 
     name: str
@@ -47,7 +45,7 @@ class SiteTable(_Table):
     height_m: Positive
 
 
-class CameraTable(_Table):
+class CameraTable(Table):
     """One fixed camera. Pitch is positive upwards, roll clockwise as seen from behind."""
 
     height_m: Positive
@@ -61,7 +59,7 @@ class CameraTable(_Table):
     jpeg_quality: int = Field(default=85, ge=10, le=100)
 
 
-class RadarTable(_Table):
+class RadarTable(Table):
     """One X-band radar that gives both ARPA targets and video. `heading_deg` is where its bow mark points."""
 
     height_m: Positive
@@ -77,88 +75,7 @@ class RadarTable(_Table):
     on_since_s: float = Field(default=60.0, ge=0.0)
 
 
-class WeatherTable(_Table):
-    """Wind, sea and light. Sea state is Douglas' 1..6."""
-
-    sea_state: int = Field(default=2, ge=1, le=6)
-    wind_mps: float = Field(default=4.5, ge=0.0)
-    wind_from_deg: Bearing = 270.0
-    visibility_m: Positive = 20_000.0
-    light: Literal["day", "overcast", "dusk", "night", "thermal"] = "day"
-    sun_bearing_deg: Bearing = 180.0
-    sun_elevation_deg: float = 40.0
-    clouds: float = Field(default=0.4, ge=0.0, le=1.0)
-    land: float = Field(default=0.0, ge=0.0, le=1.0)
-
-
-class VesselTable(_Table):
-    """One vessel. `ais`: "A" or "B" with an MMSI, or none. `length_m` overrides the kind's."""
-
-    name: str = Field(min_length=1, max_length=40)
-    kind: str
-    route_m: tuple[PointM, ...] = Field(min_length=1)
-    speed_mps: float = Field(ge=0.0)
-    end: Literal["hold", "on", "loop"] = "on"
-    ais: Literal["A", "B"] | None = None
-    mmsi: int | None = Field(default=None, ge=200_000_000, le=799_999_999)
-    callsign: str = Field(default="", max_length=7)
-    length_m: Positive | None = None
-
-    @model_validator(mode="after")
-    def _sound(self) -> VesselTable:
-        if self.kind not in CLASSES:
-            raise ValueError(f"unknown kind {self.kind!r}; one of {', '.join(CLASSES)}")
-        if (self.ais is None) != (self.mmsi is None):
-            raise ValueError(f"vessel {self.name!r}: `ais` and `mmsi` go together; give both or neither")
-        if self.speed_mps > CLASSES[self.kind].max_speed_mps:
-            raise ValueError(
-                f"vessel {self.name!r}: a {self.kind} makes at most {CLASSES[self.kind].max_speed_mps} m/s"
-            )
-        if any(a == b for a, b in zip(self.route_m, self.route_m[1:], strict=False)):
-            raise ValueError(f"vessel {self.name!r}: two waypoints in a row are the same; remove one")
-        if self.end == "loop" and len(self.route_m) < 3:
-            raise ValueError(f"vessel {self.name!r}: a loop needs at least three waypoints")
-        return self
-
-
-class ZoneTable(_Table):
-    """A polygon with a name."""
-
-    name: str = Field(min_length=1)
-    polygon_m: tuple[PointM, ...] = Field(min_length=3)
-
-
-class ExpectTable(_Table):
-    """An alert that must come. A dark vessel is due `ais_wait_s` after the start, and not before it is in `zone`."""
-
-    rule: Literal["zone-enter", "zone-exit", "dark-vessel"]
-    vessel: str
-    zone: str | None = None
-    ais_wait_s: float = Field(default=0.0, ge=0.0)
-
-
-class ForbidTable(_Table):
-    """An alert that must not come: any about this vessel, or of this rule only."""
-
-    vessel: str
-    rule: str | None = None
-
-
-class FaultTable(_Table):
-    """A fault from `at_s` on, for `duration_s` or to the end."""
-
-    name: str
-    at_s: float = Field(ge=0.0)
-    duration_s: Positive | None = None
-
-    @model_validator(mode="after")
-    def _known(self) -> FaultTable:
-        if self.name not in FAULTS:
-            raise ValueError(f"unknown fault {self.name!r}; one of {', '.join(FAULTS)}")
-        return self
-
-
-class Scenario(_Table):
+class Scenario(Table):
     """A whole scenario. `name` is the file's."""
 
     name: str
@@ -166,32 +83,69 @@ class Scenario(_Table):
     site: SiteTable
     camera: CameraTable
     radar: RadarTable
+    time: TimeTable = TimeTable()
     weather: WeatherTable = WeatherTable()
-    vessel: tuple[VesselTable, ...] = Field(min_length=1)
+    tide: TideTable = TideTable()
+    vessel: tuple[VesselTable, ...] = ()
+    traffic: tuple[TrafficTable, ...] = ()
+    ais_receiver: tuple[AisReceiverTable, ...] = (AisReceiverTable(name="ais"),)
     zone: tuple[ZoneTable, ...] = ()
+    rule: tuple[RuleTable, ...] = ()
     expect: tuple[ExpectTable, ...] = ()
     forbid: tuple[ForbidTable, ...] = ()
     fault: tuple[FaultTable, ...] = ()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _light(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Light and sun from the time, where the weather does not give them."""
+        start = data.get("time", {}).get("start_utc") if isinstance(data.get("time"), dict) else None
+        site = data.get("site")
+        if not isinstance(start, datetime) or not isinstance(site, dict) or not {"lat", "lon"} <= site.keys():
+            return data
+        at = start if start.tzinfo else start.replace(tzinfo=UTC)
+        bearing, elevation = environment.sun(at, float(site["lat"]), float(site["lon"]))
+        told = {"light": environment.light(elevation), "sun_bearing_deg": bearing, "sun_elevation_deg": elevation}
+        return {**data, "weather": {**told, **data.get("weather", {})}}
+
     @model_validator(mode="after")
     def _refers(self) -> Scenario:
+        if not self.vessel and not self.traffic:
+            raise ValueError("nobody is at sea; give at least one [[vessel]] or [[traffic]]")
         vessels = [v.name for v in self.vessel]
         zones = [z.name for z in self.zone]
-        for kind, names in (("vessel", vessels), ("zone", zones)):
+        for kind, names in (
+            ("vessel", vessels),
+            ("zone", zones),
+            ("traffic", [t.name for t in self.traffic]),
+            ("AIS receiver", [r.name for r in self.ais_receiver]),
+        ):
             if len(set(names)) != len(names):
                 raise ValueError(f"two {kind}s have one name; names are ids here, make them differ")
-        for about in (*(e.vessel for e in self.expect), *(f.vessel for f in self.forbid)):
-            if about not in vessels:
+        tugs = {v.name for v in self.vessel if v.speed_mps > 0.0 and v.towed_by is None and v.end in ("on", "loop")}
+        for v in self.vessel:
+            if v.towed_by is not None and v.towed_by not in tugs:
+                raise ValueError(f"vessel {v.name!r} is towed by {v.towed_by!r}, which is no vessel that keeps going")
+        self._check_alerts(vessels, zones)
+        return self
+
+    def _check_alerts(self, vessels: list[str], zones: list[str]) -> None:
+        crowds = [f"{t.name} *" for t in self.traffic]
+        for about in [e.vessel for e in self.expect] + [f.vessel for f in self.forbid]:
+            if about not in vessels and about not in crowds:
                 raise ValueError(f"an alert is about vessel {about!r}, which is not in the scenario")
-        identified = {v.name for v in self.vessel if v.ais is not None}
+        identified = {v.name for v in self.vessel if v.ais is not None and not v.ais_off_s}
         for e in self.expect:
+            if e.vessel not in vessels:
+                raise ValueError(f"an expected alert is about one [[vessel]], not about {e.vessel!r}")
             if e.rule == "dark-vessel" and e.vessel in identified:
                 raise ValueError(f"vessel {e.vessel!r} sends AIS and cannot be expected to be dark")
             if e.zone is not None and e.zone not in zones:
                 raise ValueError(f"an alert is about zone {e.zone!r}, which is not in the scenario")
-            if e.zone is None and e.rule != "dark-vessel":
+            if e.zone is None and e.rule.startswith("zone-"):
                 raise ValueError(f"a {e.rule} alert about {e.vessel!r} needs its zone")
-        return self
+            if e.rule == "speed" and e.min_mps == 0.0:
+                raise ValueError(f"a speed alert about {e.vessel!r} needs its min_mps")
 
 
 def names() -> tuple[str, ...]:
@@ -233,20 +187,3 @@ def parse(text: str, name: str) -> Scenario:
     except ValidationError as error:
         lines = [f"scenario {name}: {'.'.join(str(p) for p in e['loc']) or 'file'}: {e['msg']}" for e in error.errors()]
         raise ScenarioError("\n".join(lines)) from error
-
-
-def parse_fault(text: str) -> FaultTable:
-    """A fault from the command line: `name@at` or `name@at:duration`, seconds.
-
-    Raises:
-        FaultError: it cannot be read.
-
-    """
-    name, _, timing = text.partition("@")
-    at, _, duration = timing.partition(":")
-    try:
-        return FaultTable(name=name, at_s=float(at), duration_s=float(duration) if duration else None)
-    except ValidationError as error:
-        raise FaultError(f"fault {text!r}: {error.errors()[0]['msg']}") from error
-    except ValueError as error:
-        raise FaultError(f"fault {text!r}: write NAME@SECONDS or NAME@SECONDS:DURATION") from error

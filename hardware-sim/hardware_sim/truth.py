@@ -2,23 +2,33 @@
 
 Promises:
 - `at` is Unix seconds, `t` seconds since the start; positions are where the vessel's middle is;
-- zone crossings are found to a millisecond from the vessels' own motion, not from the one-second lines;
-- a `dark-vessel` event is due when a vessel of which it is expected has gone without AIS for `ais_wait_s` since the
-  start and, if the expectation names a zone, is inside it; it comes once per vessel.
+- zone crossings and speeds are found to a millisecond from the vessels' own motion, not from the one-second lines; a
+  vessel that is in a zone at the start enters it at t = 0;
+- a `dark-vessel` event is due when a vessel of which it is expected has gone without AIS for `ais_wait_s` (since the
+  start, or since it switched its AIS off) and, if the expectation names a zone, is inside it; it comes once per vessel;
+- `speed` is due when a vessel of which it is expected first goes at `min_mps` (in the zone, if one is named), once;
+- `ais-off`, `ais-on`, `ais-shift` and `sart-on` come from the vessels' tables;
+- a line with `clutter` is about something that is no vessel: to track it is no mistake, and no merit.
 """
 
 from __future__ import annotations
 
-from itertools import count, pairwise
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from hardware_sim.geo import inside
+import numpy as np
+
+from hardware_sim.geo import inside_many
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from hardware_sim.scenario import ExpectTable, ZoneTable
+    from numpy.typing import NDArray
+
+    from hardware_sim.tables import ExpectTable
     from hardware_sim.world import Vessel, World
+
+    Condition = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
 
 STEP_S = 0.1
 FINE_S = 1e-3
@@ -33,6 +43,8 @@ def header(world: World, start_unix_s: float) -> dict[str, Any]:
         "title": s.title,
         "seed": world.seed,
         "site": s.site.model_dump(),
+        "camera": s.camera.model_dump(),
+        "reach_m": s.radar.range_m,
         "start_unix": start_unix_s,
         "expect": [e.model_dump(exclude_none=True) for e in s.expect],
         "forbid": [f.model_dump(exclude_none=True) for f in s.forbid],
@@ -41,14 +53,10 @@ def header(world: World, start_unix_s: float) -> dict[str, Any]:
 
 def lines(world: World, start_unix_s: float) -> Iterator[tuple[float, dict[str, Any]]]:
     """(t, line) in order of time, for ever. Events come with the second in which they happened."""
-    dark: set[str] = set()
+    found = Found(world)
     for k in count():
         if k > 0:
-            for event in events(world, k - 1.0, float(k)):
-                if event["kind"] == "dark-vessel":
-                    if event["target"] in dark:
-                        continue
-                    dark.add(event["target"])
+            for event in found.between(k - 1.0, float(k)):
                 yield float(k), {**event, "at": start_unix_s + event["t"]}
         for vessel in world.vessels:
             yield float(k), {**target(world, vessel, float(k)), "at": start_unix_s + k}
@@ -58,7 +66,7 @@ def target(world: World, vessel: Vessel, t: float) -> dict[str, Any]:
     """One vessel at one moment."""
     s = vessel.at(t)
     lat, lon = world.geo(s.east_m, s.north_m)
-    return {
+    line = {
         "type": "target",
         "t": t,
         "id": vessel.id,
@@ -72,53 +80,102 @@ def target(world: World, vessel: Vessel, t: float) -> dict[str, Any]:
         "mmsi": vessel.table.mmsi,
         "length_m": vessel.length_m,
     }
+    return line if vessel.kind.vessel else {**line, "clutter": True}
+
+
+class Found:
+    """The events of a run, span after span: what comes once comes once."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._zones = {z.name: z.polygon_m for z in world.scenario.zone}
+        self._vessels = {v.id: v for v in world.vessels}
+        self._said: set[tuple[str, str, str | None]] = set()
+
+    def between(self, since_s: float, until_s: float) -> list[dict[str, Any]]:
+        """What happens in (since, until], in order. Spans have to be asked for in order."""
+        found = events(self._world, since_s, until_s)
+        for expect in self._world.scenario.expect:
+            key = (expect.rule, expect.vessel, expect.zone)
+            if expect.rule in ("dark-vessel", "speed") and key not in self._said:
+                due = self._due(expect, since_s, until_s)
+                if due is not None:
+                    self._said.add(key)
+                    found.append(_event(expect.rule, due, expect.vessel, expect.zone))
+        return sorted(found, key=lambda e: e["t"])
+
+    def _due(self, expect: ExpectTable, since_s: float, until_s: float) -> float | None:
+        """When the condition of that alert first holds, if that is in (since, until]."""
+        vessel = self._vessels[expect.vessel]
+        polygon = self._zones[expect.zone] if expect.zone is not None else None
+        from_s = 0.0
+        if expect.rule == "dark-vessel":
+            from_s = silent_since_s(vessel) + expect.ais_wait_s
+
+        def holds(t: NDArray[np.float64]) -> NDArray[np.bool_]:
+            s = vessel.trajectory.many(t)
+            where = np.ones(len(t), dtype=np.bool_) if polygon is None else inside_many(s.east_m, s.north_m, polygon)
+            return where & (t >= from_s) & (s.sog_mps >= expect.min_mps)
+
+        if since_s == 0.0 and from_s <= 0.0 and holds(np.array([0.0]))[0]:
+            return 0.0
+        return next((t for t, on in changes(holds, since_s, until_s) if on), None)
+
+
+def silent_since_s(vessel: Vessel) -> float:
+    """Since when a vessel sends no AIS; infinite if it does all the time."""
+    if vessel.table.ais is None:
+        return 0.0
+    return vessel.table.ais_off_s[0][0] if vessel.table.ais_off_s else float("inf")
 
 
 def events(world: World, since_s: float, until_s: float) -> list[dict[str, Any]]:
-    """What happens in (since, until], in order."""
+    """Zone crossings and what the vessels' AIS does in (since, until], in order."""
     found: list[dict[str, Any]] = []
     for vessel in world.vessels:
+        if not vessel.kind.vessel:
+            continue
         for zone in world.scenario.zone:
-            found += _crossings(vessel, zone, since_s, until_s)
-    for expect in world.scenario.expect:
-        if expect.rule == "dark-vessel" and (due := _dark_at(world, expect, since_s, until_s)) is not None:
-            found.append(_event("dark-vessel", due, expect.vessel, expect.zone))
+            within = _in_zone(vessel, zone.polygon_m)
+            if since_s == 0.0 and within(np.array([0.0]))[0]:
+                found.append(_event("zone-enter", 0.0, vessel.id, zone.name))
+            for t, on in changes(within, since_s, until_s):
+                found.append(_event("zone-enter" if on else "zone-exit", t, vessel.id, zone.name))
+        found += [_event(k, t, vessel.id, None) for k, t in _switched(vessel) if since_s < t <= until_s]
     return sorted(found, key=lambda e: e["t"])
+
+
+def changes(condition: Condition, since_s: float, until_s: float) -> Iterator[tuple[float, bool]]:
+    """(t, new value) of a condition's changes in (since, until], to a millisecond."""
+    steps = max(1, round((until_s - since_s) / STEP_S))
+    times = since_s + (until_s - since_s) * np.arange(steps + 1) / steps
+    held = condition(times)
+    for i in np.flatnonzero(held[1:] != held[:-1]).tolist():
+        low, high = float(times[i]), float(times[i + 1])
+        while high - low > FINE_S:
+            middle = (low + high) / 2.0
+            low, high = (middle, high) if condition(np.array([middle]))[0] == held[i] else (low, middle)
+        yield high, bool(held[i + 1])
+
+
+def _in_zone(vessel: Vessel, polygon: tuple[tuple[float, float], ...]) -> Condition:
+    def condition(t: NDArray[np.float64]) -> NDArray[np.bool_]:
+        s = vessel.trajectory.many(t)
+        return inside_many(s.east_m, s.north_m, polygon)
+
+    return condition
+
+
+def _switched(vessel: Vessel) -> Iterator[tuple[str, float]]:
+    table = vessel.table
+    for off, on in table.ais_off_s:
+        yield "ais-off", off
+        yield "ais-on", on
+    if table.ais_shift_m != (0.0, 0.0):
+        yield "ais-shift", table.ais_shift_from_s
+    if table.sart_mmsi is not None:
+        yield "sart-on", table.sart_from_s
 
 
 def _event(kind: str, t: float, vessel: str, zone: str | None) -> dict[str, Any]:
     return {"type": "event", "kind": kind, "t": round(t, 3), "target": vessel, "zone": zone}
-
-
-def _inside(vessel: Vessel, zone: ZoneTable, t: float) -> bool:
-    s = vessel.at(t)
-    return inside(s.east_m, s.north_m, zone.polygon_m)
-
-
-def _crossings(vessel: Vessel, zone: ZoneTable, since_s: float, until_s: float) -> Iterator[dict[str, Any]]:
-    steps = max(1, round((until_s - since_s) / STEP_S))
-    times = [since_s + (until_s - since_s) * i / steps for i in range(steps + 1)]
-    before = _inside(vessel, zone, times[0])
-    for t0, t1 in pairwise(times):
-        after = _inside(vessel, zone, t1)
-        if after != before:
-            low, high = t0, t1
-            while high - low > FINE_S:
-                middle = (low + high) / 2.0
-                low, high = (middle, high) if _inside(vessel, zone, middle) == before else (low, middle)
-            yield _event("zone-enter" if after else "zone-exit", high, vessel.id, zone.name)
-        before = after
-
-
-def _dark_at(world: World, expect: ExpectTable, since_s: float, until_s: float) -> float | None:
-    """When the expected dark-vessel alert becomes due, if that is in (since, until]."""
-    vessel = next(v for v in world.vessels if v.id == expect.vessel)
-    zone = next((z for z in world.scenario.zone if z.name == expect.zone), None)
-    if until_s < expect.ais_wait_s:
-        return None
-    if zone is None:
-        return expect.ais_wait_s if since_s < expect.ais_wait_s <= until_s else None
-    entries = [e["t"] for e in _crossings(vessel, zone, since_s, until_s) if e["kind"] == "zone-enter"]
-    if since_s < expect.ais_wait_s <= until_s and _inside(vessel, zone, expect.ais_wait_s):
-        return expect.ais_wait_s
-    return next((t for t in entries if t >= expect.ais_wait_s), None)

@@ -10,6 +10,7 @@ import pytest
 from hardware_sim import scenario, truth
 from hardware_sim.cli import main
 from hardware_sim.errors import FaultError, ScenarioError
+from hardware_sim.faults import FAULTS, parse_fault
 from hardware_sim.geo import inside, polar, wrap180
 from hardware_sim.world import World
 
@@ -51,12 +52,12 @@ def test_unknown_names_and_files(tmp_path: object) -> None:
 
 
 def test_faults_from_the_command_line() -> None:
-    fault = scenario.parse_fault("ais-cut@20:7.5")
+    fault = parse_fault("ais-cut@20:7.5")
     assert (fault.name, fault.at_s, fault.duration_s) == ("ais-cut", 20.0, 7.5)
-    assert scenario.parse_fault("camera-killed@3").duration_s is None
+    assert parse_fault("camera-killed@3").duration_s is None
     for wrong in ("ais-cut", "ais-cut@soon", "gremlins@3", "ais-cut@-1"):
         with pytest.raises(FaultError, match=wrong.split("@", maxsplit=1)[0]):
-            scenario.parse_fault(wrong)
+            parse_fault(wrong)
 
 
 def test_harbour_mouth_is_a_demo(harbour: World) -> None:
@@ -78,4 +79,4 @@ def test_list_names_scenarios_and_faults(capsys: pytest.CaptureFixture[str]) -> 
     assert main(["list"]) == 0
     items = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {x["scenario"] for x in items if "scenario" in x} == set(scenario.names())
-    assert {x["fault"] for x in items if "fault" in x} == set(scenario.FAULTS)
+    assert {x["fault"] for x in items if "fault" in x} == set(FAULTS)

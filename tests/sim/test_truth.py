@@ -7,10 +7,10 @@ from itertools import takewhile
 import pytest
 
 from hardware_sim import truth
-from hardware_sim.faults import Faults, garble, truncate
+from hardware_sim.faults import Faults, FaultTable, garble, truncate
 from hardware_sim.geo import Site, inside
-from hardware_sim.scenario import ExpectTable, FaultTable
 from hardware_sim.seeds import generator
+from hardware_sim.tables import ExpectTable
 from hardware_sim.world import World
 
 ENTERS_S = 31.887  # 414.5 m along its first leg to the zone's edge, at 13 m/s

@@ -23,6 +23,7 @@ from hardware_sim.process import end_with_parent
 from hardware_sim.render import CameraPose, Conditions, Renderer
 from hardware_sim.render import Vessel as Drawn
 from hardware_sim.scenario import Scenario
+from hardware_sim.vessels import drawn_as
 from hardware_sim.world import World
 
 
@@ -122,11 +123,11 @@ def drawn(world: World, t_s: float) -> list[Drawn]:
         s = v.at(t_s)
         out.append(
             Drawn(
-                kind=v.table.kind,
+                kind=drawn_as(v.table.kind),
                 id=v.id,
                 east_m=s.east_m,
                 north_m=s.north_m,
-                heading_deg=s.cog_deg,
+                heading_deg=s.heading_deg,
                 speed_mps=s.sog_mps,
                 length_m=v.length_m,
                 beam_m=v.beam_m,
