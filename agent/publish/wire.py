@@ -3,7 +3,8 @@
 Promises:
 - an alert with all its fields takes at most 48 bytes, a track in a batch of twenty at most 20, a repeated health 34,
   the last will 6 (golden messages in tests/publish/golden.json, layout in docs/wire.cddl);
-- `decode*` raises `ProtocolError` and nothing else, whatever the bytes; fields after the known ones are ignored;
+- `decode*` raises `ProtocolError` and nothing else, whatever the bytes; fields after the known ones are ignored (pairs
+  of tracks and counters end at a null, beyond which a newer sender may say more);
 - a message that points beyond its birth's tables raises `UnknownBirthError`: a newer birth will make it readable;
 - `seq` counts a boot's durable messages (alerts, health, losses) from 1 without holes; tracks have a count of their
   own, because a batch that a newer one replaced must leave no hole in what the picture acknowledges.
@@ -276,19 +277,18 @@ def _alert(row: list[Any], birth: Birth, base: dict[str, Any]) -> dict[str, Any]
 
 
 def _tracks(row: list[Any], birth: Birth, base: dict[str, Any]) -> list[dict[str, Any]]:
-    if len(row) % 2 == 0:
-        raise ProtocolError("a batch of tracks ends after a track's number")
     return [
         {"type": "track", **base, "id": _track_id(n), **_kinematics(k, birth, base["at"], own_time="at")}
-        for n, k in zip(row[5::2], row[6::2], strict=True)
+        for n, k in _pairs(row, 5, "a batch of tracks ends after a track's number")
     ]
 
 
 def _health(row: list[Any], birth: Birth, base: dict[str, Any]) -> dict[str, Any]:
-    if len(row) < 8 or len(row) % 2 or not (row[7] is None or isinstance(row[7], str)):
-        raise ProtocolError("a health message is a sensor, a state, a sentence or nothing, and pairs of counters")
+    wrong = "a health message is a sensor, a state, a sentence or nothing, and pairs of counters"
+    if len(row) < 8 or not (row[7] is None or isinstance(row[7], str)):
+        raise ProtocolError(wrong)
     counters = {}
-    for name, value in zip(row[8::2], row[9::2], strict=True):
+    for name, value in _pairs(row, 8, wrong):
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ProtocolError("a counter in a health message is no number")
         counters[_name(birth.counters, name, "counter")] = float(f"{value:.4g}") if math.isfinite(value) else None
@@ -370,6 +370,14 @@ def _choice(values: Sequence[StrEnum], index: Any, what: str) -> StrEnum:
     if not is_uint(index) or index >= len(values):
         raise ProtocolError(f"{what} {str(index)[:20]} is unknown to this receiver: update it")
     return values[int(index)]
+
+
+def _pairs(row: list[Any], first: int, odd: str) -> list[tuple[Any, Any]]:
+    """Pairs from `first` up to a null or the end; what follows a null is from the future."""
+    end = next((i for i in range(first, len(row), 2) if row[i] is None), len(row))
+    if (end - first) % 2:
+        raise ProtocolError(odd)
+    return list(zip(row[first:end:2], row[first + 1 : end : 2], strict=True))
 
 
 def _track_id(value: Any) -> int:

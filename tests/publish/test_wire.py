@@ -46,6 +46,44 @@ def bearing_only() -> bytes:
     return e.tracks([(7, e.kinematics(camera, at_s))], 1, at_s)
 
 
+def every_state_of_tracks() -> bytes:
+    """All track states, a far one (wide), an early and a late one, and one of which the box has dropped the MMSI."""
+    e = encoder()
+    at_s = samples.BORN_S + 86_400.0
+    changes: list[dict[str, Any]] = [
+        {"status": TrackStatus.TENTATIVE, "class_": None, "mmsi": None},
+        {"status": TrackStatus.CONFIRMED, "at_s": at_s - 3.4, "class_": "sailing", "confidence": 1.0},
+        {"status": TrackStatus.COASTING, "at_s": at_s + 0.7, "mmsi": None, "cog_deg": 359.9, "sog_mps": 0.0},
+        {"status": TrackStatus.AIS, "lat": -43.1, "lon": 179.99, "sources": ("ais",), "confidence": 0.0},
+        {"status": TrackStatus.LOST, "mmsi": wire.NO_MMSI, "cov": ((1e6, -9e5), (-9e5, 1e6))},
+        {"status": TrackStatus.CONFIRMED, "cov": (), "mmsi": None, "sources": ()},
+    ]
+    tracks = [samples.track(9990 + i, **{"at_s": at_s, **c}) for i, c in enumerate(changes)]
+    return e.tracks([(t.id, e.kinematics(t, at_s)) for t in tracks], 2, at_s)
+
+
+def plainest_alert() -> bytes:
+    """No zone, no reason, known by bearing only, from before the birth."""
+    track = samples.track(
+        3, bearing_deg=359.99, sigma_bearing_deg=2.0, mmsi=None, class_=None, sources=("camera-west",)
+    )
+    alert = samples.alert(
+        1, 0, samples.BORN_S - 60.0, state=AlertState.RAISED, severity=Severity.LOW, likelihood=Likelihood.POSSIBLE,
+        zone=None, reason_codes=(), exercise=False, situation=1, rule="zone-enter", rule_name="No-go west",
+        track=replace(track, at_s=samples.BORN_S - 62.5),
+    )  # fmt: skip
+    return encoder().alert(alert, 1)
+
+
+def cleared_alert() -> bytes:
+    """The last step of an alert, with the largest numbers a long life gives."""
+    alert = samples.alert(
+        70_000, 300, samples.BORN_S + 30_000_000.0, state=AlertState.CLEARED, likelihood=Likelihood.CERTAIN,
+        situation=69_000, reason_codes=("ais-healthy",), zone="Harbour", severity=Severity.MEDIUM,
+    )  # fmt: skip
+    return encoder().alert(alert, 5_000_000)
+
+
 def golden_payloads() -> dict[str, tuple[str, bytes]]:
     """Name -> (topic letter, payload) of every golden message."""
     e = encoder()
@@ -54,7 +92,10 @@ def golden_payloads() -> dict[str, tuple[str, bytes]]:
     return {
         "birth": ("b", e.birth()),
         "alert": ("a", e.alert(samples.alert(), SEQ)),
+        "alert-plainest": ("a", plainest_alert()),
+        "alert-cleared": ("a", cleared_alert()),
         "tracks": ("t", batch()),
+        "tracks-every-state": ("t", every_state_of_tracks()),
         "bearing-only": ("t", bearing_only()),
         "health-changed": ("h", e.health(samples.health(), SEQ, changed=True)),
         "health-repeated": ("h", e.health(samples.health(), SEQ, changed=False)),
@@ -167,12 +208,27 @@ def test_a_corrected_clock_moves_all_times() -> None:
     assert moved["at"] - wire.decode("a", payload, samples.BIRTH)[0]["at"] == pytest.approx(86_400.0, abs=0.01)
 
 
-def test_appended_fields_are_ignored() -> None:
+@pytest.mark.parametrize("version", [1, 2, 200])
+def test_appended_fields_are_ignored(version: int) -> None:
+    """Forward: what a newer sender appends is passed over; pairs end at a null."""
     for name, (kind, payload) in golden_payloads().items():
-        if name in ("will", "tracks", "bearing-only", "health-changed", "health-repeated"):
-            continue  # these end in pairs
-        longer = cbor.dumps([*cbor.loads(payload), "from the future", [1, 2]])
+        if name == "will":
+            continue  # a sequence of its own
+        end = [None] if kind in ("t", "h") else []
+        longer = cbor.dumps([version, *cbor.loads(payload)[1:], *end, "from the future", [1, 2]])
         assert decoded(kind, longer) == decoded(kind, payload), name
+
+
+def test_bytes_appended_to_kinematics_are_ignored() -> None:
+    row = cbor.loads(batch(1))
+    assert decoded("t", cbor.dumps([*row[:6], row[6] + b"\x2a"])) == decoded("t", batch(1))
+
+
+@pytest.mark.parametrize("kind", ["t", "h"])
+def test_half_a_pair_is_refused(kind: str) -> None:
+    payload = batch(2) if kind == "t" else encoder().health(samples.health(), 1, changed=True)
+    with pytest.raises(ProtocolError):
+        decoded(kind, cbor.dumps(cbor.loads(payload)[:-1]))
 
 
 def test_a_long_sentence_is_clipped_between_characters() -> None:
