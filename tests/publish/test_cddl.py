@@ -24,7 +24,8 @@ GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text(encoding="
 SCHEMA = Validator(Path(__file__).parents[2] / "docs" / "wire.cddl")
 RULES = ("birth", "alert", "tracks", "health", "loss", "state", "will", "ack")
 MESSAGES = {**{name: m["hex"] for name, m in GOLDEN["messages"].items()}, "ack": GOLDEN["acknowledgement"]["hex"]}
-RULE_OF = {"bearing-only": "tracks", "health-changed": "health", "health-repeated": "health"}
+RULE_OF_LETTER = {"b": "birth", "a": "alert", "t": "tracks", "h": "health", "l": "loss"}
+RULE_OF = {name: RULE_OF_LETTER.get(m["topic"], name) for name, m in GOLDEN["messages"].items()}
 
 
 def fields(name: str) -> list[Any]:
