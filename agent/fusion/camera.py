@@ -4,7 +4,8 @@ Promises:
 - a range is given only for a water-line inside the picture, below the horizon, within `camera_range_m`, and known
   better than a third of itself; everything else is a bearing;
 - sigmas hold the survey of the camera, the size of the box, and an unknown tide;
-- what is no vessel (buoys, birds, people, cars) and what scores below the threshold makes no bearing.
+- what is no vessel (buoys, birds, people, cars) and what scores below the threshold makes no bearing;
+- one vessel makes one bearing a frame, also where the detector draws two boxes around it.
 
 Pinhole with square pixels; refraction as in `agent.geo`.
 """
@@ -19,19 +20,18 @@ from pydantic import ValidationError
 from agent.config.schema import CameraPose
 from agent.geo import range_from_depression, wrap360
 from agent.messages import Bearing, View
+from agent.vocabulary import means_vessel
 
 if TYPE_CHECKING:
     from agent.config.schema import Config
     from agent.messages import Box, Detections
 
-VESSEL_LABELS = frozenset({
-    "boat", "ship", "vessel", "small-craft", "fishing", "sailing", "large-ship", "patrol-other", "patrol", "passenger",
-    "cargo", "tanker", "tug", "ferry", "panga", "go-fast", "sailboat", "speedboat", "barge", "yacht", "kayak",
-})  # fmt: skip
 SIGMA_TIDE_M = 0.5
 EDGE_PX = 2.0  # a box that touches the lower edge has its water-line outside the picture
 BOX_SHARE = 0.1  # of a box's size: how well its edges are placed
 MAX_RANGE_SHARE = 1.0 / 3.0
+SAME_WIDTH = 2.5  # boxes of one vessel differ in width by no more than this factor ...
+SAME_SHARE = 0.6  # ... and share this much of the smaller one
 
 
 class Cameras:
@@ -53,7 +53,7 @@ class Cameras:
         pose = self._poses.get(d.source)
         if pose is None or d.width_px <= 0 or d.height_px <= 0:
             return None
-        boxes = [b for b in d.boxes if b.score >= self._min_score and b.label.lower() in VESSEL_LABELS]
+        boxes = one_each([b for b in d.boxes if b.score >= self._min_score and means_vessel(b.label)])
         return View(at_s=d.at_s, source=d.source, bearings=tuple(self._bearing(pose, d, b) for b in boxes))
 
     def _bearing(self, pose: CameraPose, d: Detections, box: Box) -> Bearing:
@@ -72,6 +72,28 @@ class Cameras:
             range_m=found[0] if found else None, sigma_range_m=found[1] if found else None,
             class_=box.label.lower(), confidence=box.score,
         )  # fmt: skip
+
+
+def one_each(boxes: list[Box]) -> list[Box]:
+    """One box a vessel, the best one: a detector may call one hull by two classes, or box it tight and loose.
+
+    Two boxes are one vessel if they lie over each other and are about as wide: a small boat before a large ship stays.
+    """
+    kept: list[Box] = []
+    for b in sorted(boxes, key=lambda b: (-b.score, b.x0, b.y0, b.x1, b.y1)):
+        if not any(_same_vessel(b, k) for k in kept):
+            kept.append(b)
+    return kept
+
+
+def _same_vessel(a: Box, b: Box) -> bool:
+    wide_a, wide_b = a.x1 - a.x0, b.x1 - b.x0
+    if max(wide_a, wide_b) > SAME_WIDTH * min(wide_a, wide_b):
+        return False
+    across = min(a.x1, b.x1) - max(a.x0, b.x0)
+    down = min(a.y1, b.y1) - max(a.y0, b.y0)
+    smaller = min(wide_a * (a.y1 - a.y0), wide_b * (b.y1 - b.y0))
+    return across > 0.0 and down > 0.0 and across * down >= SAME_SHARE * smaller
 
 
 def look(pose: CameraPose, width_px: int, height_px: int, u: float, v: float) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.errors import ConfigError
+from agent.vocabulary import means_vessel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,11 +25,6 @@ _COCO80 = (
 )
 COCO80 = tuple(_COCO80.split(","))
 _COCO91_GAPS = (0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83)  # numbers of the 2014 paper that the data set never used
-_VESSELS = (
-    "barge boat canoe cargo catamaran dinghy ferry fishing inflatable jetski kayak lpv motorboat panga patrol rowboat "
-    "sail sailboat sailing ship speedboat submarine tanker trawler tug tugboat vessel watercraft yacht"
-)
-_VESSEL_WORDS = frozenset(_VESSELS.split())
 
 
 def _coco91() -> tuple[str, ...]:
@@ -73,5 +69,5 @@ def numbered(count: int) -> tuple[str, ...]:
 
 def vessels_among(labels: tuple[str, ...]) -> tuple[str, ...]:
     """The labels that mean a vessel by their words; a model of one class means vessels by it."""
-    named = tuple(label for label in labels if _VESSEL_WORDS & set(label.lower().replace("-", " ").split()))
+    named = tuple(label for label in labels if means_vessel(label))
     return named or (labels if len(labels) == 1 else ())

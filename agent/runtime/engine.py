@@ -6,7 +6,9 @@ Promises:
   again, and no checkpoint is written over it;
 - after kill -9: checkpoint + tail of the log give the same core again; alerts that the tail raises a second time carry
   the same (id, revision), and the outbox knows them;
-- a log that cannot be written is reported and does not stop the watch.
+- a log that cannot be written is reported and does not stop the watch;
+- an event that makes the core fail ends the process once, not for ever: its half-done state is never checkpointed, and
+  the next start passes over that event and reports it.
 """
 
 from __future__ import annotations
@@ -38,10 +40,12 @@ if TYPE_CHECKING:
     from agent.clock import Clock
     from agent.config.load import LoadedConfig
     from agent.messages import Effect, Event
+    from agent.record.log import Position
     from agent.runtime.intake import Intake
 
 log = logging.getLogger("vigia.core")
 T = TypeVar("T")
+POISON_MAX = 10  # events of one tail that may be passed over because the core fails on them
 CLOCK_STEP_S = 0.5  # a wall clock that moved by more than this is told to the core
 
 
@@ -84,6 +88,9 @@ class Engine:
         self._offset_s: float | None = None
         self._new_config: LoadedConfig | None = None
         self._log_failing = False
+        self._replaying = 0  # number of the event in the tail that recovery is at
+        self._poison = ""
+        self._failed = False  # the core raised: its state is not to be kept
         self._clock: Clock
         self._intake: Intake
         self.sink: Sink  # changed by a reload
@@ -95,14 +102,37 @@ class Engine:
         if checkpoint is not None:
             self.core = Core.restore(self.loaded.config, checkpoint.state)
             position, self.newest_s = checkpoint.position, checkpoint.at_s
-        report, events = ReadReport(), 0
+        passed: set[int] = set()
+        while True:
+            try:
+                found = self._replay_tail(position, passed)
+                break
+            except VigiaError:
+                raise
+            except Exception as e:
+                if len(passed) >= POISON_MAX:
+                    raise
+                log.exception("event %d of the log's tail makes the core fail; it is passed over", self._replaying)
+                passed.add(self._replaying)
+                self._poison = f"{type(e).__name__}: {e}"
+                self.core = Core(self.loaded.config)
+                if checkpoint is not None:
+                    self.core = Core.restore(self.loaded.config, checkpoint.state)
+        before = "no checkpoint" if checkpoint is None else f"checkpoint of {checkpoint.at_s:.1f}"
+        skipped = f", {len(passed)} events passed over that make the core fail" if passed else ""
+        return f"{before}, {found}{skipped}"
+
+    def _replay_tail(self, position: Position | None, passed: set[int]) -> str:
+        """Put the log behind `position` through the core, without the events numbered in `passed`."""
+        self._pending.clear()
+        report, self._replaying = ReadReport(), 0
         for _, event in read_log(self._log_dir, position, report):
-            events += 1
+            self._replaying += 1
             self.newest_s = max(self.newest_s, event.at_s)
-            self._take_effects(self.core.step(event), replayed=True)
+            if self._replaying not in passed:
+                self._take_effects(self.core.step(event), replayed=True)
         broken = f", {report.broken} broken blocks passed over" if report.broken else ""
-        found = "no checkpoint" if checkpoint is None else f"checkpoint of {checkpoint.at_s:.1f}"
-        return f"{found}, {events} events replayed from the log{broken}"
+        return f"{self._replaying} events replayed from the log{broken}"
 
     def start(self, clock: Clock, intake: Intake, sink: Sink) -> None:
         """Begin to live: commits what recovery left to commit, then takes events."""
@@ -110,6 +140,10 @@ class Engine:
         now = clock.now()
         change = ConfigChange(at_s=now.t_s, digest=self.loaded.digest, toml=self.loaded.text)
         self._turn([(now.t_s, change)])
+        if self._poison:
+            self._trouble(
+                "core", f"passed over an event in the log that made the core fail ({self._poison}): report it"
+            )
         self._thread.start()
 
     def stop(self) -> None:
@@ -117,7 +151,8 @@ class Engine:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(10.0)
-        self._checkpoint()
+        if not self._failed:
+            self._checkpoint()
         self._log.close()
 
     def alive(self) -> bool:
@@ -129,12 +164,16 @@ class Engine:
         self._new_config = loaded
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            events = self._intake.take(0.5)
-            self._turn([*self._changes(), *events])
-            if self._clock.now().t_s - self._checkpoint_s >= self.loaded.config.storage.checkpoint_s:
-                self._checkpoint()
-            self.progress += 1
+        try:
+            while not self._stop.is_set():
+                events = self._intake.take(0.5)
+                self._turn([*self._changes(), *events])
+                if self._clock.now().t_s - self._checkpoint_s >= self.loaded.config.storage.checkpoint_s:
+                    self._checkpoint()
+                self.progress += 1
+        except Exception:
+            self._failed = True
+            log.exception("the core has failed")
 
     def _changes(self) -> list[tuple[float, Event]]:
         """Changes of configuration and wall clock, as events."""

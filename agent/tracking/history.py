@@ -82,8 +82,8 @@ class History:
     def record(self, hit: Bools, at_s: float, policy: Policy) -> Bools:
         """One look of the sensor. Returns the rows for which a new window began."""
         begun: Bools = at_s - self.mark_s >= policy.window_s
-        new: Bools = (self.active | hit) & begun
-        fresh = hit & ~self.active
+        fresh = hit & ~self.active  # a window begins anew where the sensor had given the track up a moment ago
+        new: Bools = ((self.active | hit) & begun) | fresh
         self.bits = np.where(fresh, np.uint64(0), self.bits)
         self.age = np.where(fresh, 0, self.age)
         shifted = np.where(new, self.bits << np.uint64(1), self.bits)

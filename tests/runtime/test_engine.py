@@ -1,0 +1,101 @@
+"""The engine after a core that failed: it starts again, once without the event, and says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from agent.core import Core
+from agent.messages import Alert, ClockChange, Effect, Event, Nav, SensorHealth, Tick, TrackPicture
+from agent.record.log import EventLog
+from agent.runtime import configuration
+from agent.runtime.engine import POISON_MAX, Engine
+from agent.runtime.intake import Intake
+from support.clock import ManualClock
+
+SITE = '[site]\nname = "Cabo"\nlat = 43.38\nlon = -8.40\nheight_m = 20\n'
+
+
+class Nobody:
+    """A sink that takes everything."""
+
+    def __init__(self) -> None:
+        self.health: list[SensorHealth] = []
+
+    def submit_alerts(self, alerts: Sequence[Alert]) -> None:
+        assert alerts is not None
+
+    def submit_tracks(self, picture: TrackPicture) -> None:
+        assert picture is not None
+
+    def submit_health(self, health: SensorHealth) -> None:
+        self.health.append(health)
+
+    def submit_clock(self, change: ClockChange) -> None:
+        assert change is not None
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    config = tmp_path / "c.toml"
+    config.write_text(SITE)
+    log = EventLog(tmp_path / "log", 10_000_000)
+    events: list[Event] = [Tick(at_s=100.0), Nav(at_s=100.5, source="bad"), Tick(at_s=101.0)]
+    log.append([(e.at_s, e) for e in events])
+    log.close()
+    return Engine(configuration.load(config), tmp_path)
+
+
+def fail_on(monkeypatch: pytest.MonkeyPatch, source: str) -> list[Event]:
+    """A core that raises on measurements of `source`; the events that it took."""
+    taken: list[Event] = []
+    step = Core.step
+
+    def broken(self: Core, event: Event) -> tuple[Effect, ...]:
+        if isinstance(event, Nav) and event.source.startswith(source):
+            raise ZeroDivisionError("division by zero")
+        taken.append(event)
+        return step(self, event)
+
+    monkeypatch.setattr(Core, "step", broken)
+    return taken
+
+
+def test_the_event_is_passed_over_and_reported(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = fail_on(monkeypatch, "bad")
+    assert "1 events passed over" in engine.recover()
+    assert [e.at_s for e in taken[-2:]] == [100.0, 101.0]
+    assert engine.core.now_s == 101.0
+    sink = Nobody()
+    clock = ManualClock(102.0)
+    engine.start(clock, Intake(clock, tick_s=1.0, reorder_s=0.3), sink)
+    engine.stop()
+    assert [h.source for h in sink.health] == ["core"]
+    assert "ZeroDivisionError" in sink.health[0].sentence
+
+
+def test_a_core_that_fails_live_leaves_no_checkpoint(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.recover()
+    fail_on(monkeypatch, "worse")
+    clock = ManualClock(102.0)
+    intake = Intake(clock, tick_s=1.0, reorder_s=0.0)
+    intake.put("worse", Nav(at_s=102.0, source="worse"))
+    engine.start(clock, intake, Nobody())
+    engine._thread.join(10.0)
+    assert not engine.alive()
+    before = engine._checkpoint_path.exists()
+    engine.stop()
+    assert engine._checkpoint_path.exists() == before
+
+
+def test_a_core_that_fails_on_everything_is_not_hidden(
+    tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = EventLog(tmp_path / "log", 10_000_000)
+    log.append([(102.0 + i, Nav(at_s=102.0 + i, source=f"bad{i}")) for i in range(POISON_MAX)])
+    log.close()
+    fail_on(monkeypatch, "bad")
+    with pytest.raises(ZeroDivisionError):
+        engine.recover()
