@@ -46,6 +46,7 @@ _SENTENCES = {
     "camera-confirmed": "A camera sees it.",
     "radar-confirmed": "Radar holds it.",
     "bearing-only": "Known by bearing only; its range is assumed.",
+    "track-changed": "The vessel is followed under another track number now.",
     "sensor-sick": "A sensor that this rule depends on is sick.",
 }
 
