@@ -46,6 +46,10 @@ _SENTENCES = {
     "camera-confirmed": "A camera sees it.",
     "radar-confirmed": "Radar holds it.",
     "bearing-only": "Known by bearing only; its range is assumed.",
+    "lost": "No sensor sees it any more.",
+    "merged": "It has turned out to be a vessel that is already reported.",
+    "over": "What was reported has ended.",
+    "rule-removed": "The rule is not used any more.",
     "track-changed": "The vessel is followed under another track number now.",
     "sensor-sick": "A sensor that this rule depends on is sick.",
 }
