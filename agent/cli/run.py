@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
             agent.report("config", SensorState.DEGRADED, f"config_rejected: the last good one runs; {rejected}")
         while not stop.is_set():
             agent.feed_watchdog()
+            agent.check_box()
             wake.wait(min(agent.watchdog_wait_s(), 0.5 if args.until_finished else 5.0))
             wake.clear()
             if reload.is_set():

@@ -154,6 +154,13 @@ class Web(Table):
     port: Annotated[int, Field(ge=0, le=65535)] = 8480
 
 
+class Metrics(Table):
+    """`[metrics]`: figures for Prometheus; loopback only."""
+
+    enabled: bool = False
+    port: Annotated[int, Field(ge=0, le=65535)] = 9484
+
+
 class Config(Table):
     """A whole configuration. `[site]` alone is enough for `vigia replay`."""
 
@@ -166,6 +173,7 @@ class Config(Table):
     publish: Publish = Publish()
     storage: Storage = Storage()
     web: Web = Web()
+    metrics: Metrics = Metrics()
 
 
 class CameraPose(BaseModel):

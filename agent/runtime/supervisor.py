@@ -13,6 +13,7 @@ import logging
 import os
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent import __version__
@@ -21,22 +22,26 @@ from agent.drivers.table import driver_spec
 from agent.messages import SensorHealth, SensorState
 from agent.publish.client import Publisher
 from agent.publish.outbox import Outbox
+from agent.runtime.box import BoxHealth
 from agent.runtime.children import ChildSensor
+from agent.runtime.coverage import Coverage
 from agent.runtime.engine import Engine
+from agent.runtime.gnss import GnssWatch
 from agent.runtime.intake import Intake
+from agent.runtime.metrics import MetricsServer
 from agent.runtime.notify import notify, watchdog_period_s
 from agent.runtime.page import Page
+from agent.runtime.selftest import self_test
 from agent.runtime.status import StatusServer
 from agent.runtime.workers import LineSensor
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from agent.config.load import LoadedConfig
     from agent.config.schema import Sensor
     from agent.messages import Measurement
 
 log = logging.getLogger("vigia")
+BOX_S = 30.0  # between two looks at the box itself
 STALL_S = 20.0  # core or publisher without progress for this long: the watchdog is no longer fed
 
 
@@ -56,6 +61,9 @@ class Agent:
         self.sensors: dict[str, LineSensor | ChildSensor] = {}
         self.page = Page(self) if config.web.enabled else None
         self.status_server = StatusServer(directory / "status.sock", self.status)
+        self.metrics = MetricsServer(config.metrics.port, self.status) if config.metrics.enabled else None
+        self._watch_the_box(loaded)
+        self._box_s = float("-inf")
         self._stopping = threading.Event()
         self._seen_progress: tuple[int, int] = (-1, -1)
         self._progress_s = time.monotonic()
@@ -69,6 +77,10 @@ class Agent:
         self.status_server.start()
         if self.page is not None:
             self.page.start()
+        if self.metrics is not None:
+            self.metrics.start()
+        tested = self_test(self.directory, self.outbox, self.publisher.boot, self.clock, self.engine.newest_s)
+        self._emit(tested.source, tested)
         notify("READY=1\nSTATUS=running")
         log.info(
             "vigia %s runs as node %s with %d sensors", __version__, self.loaded.config.site.node_id, len(self.sensors)
@@ -82,6 +94,8 @@ class Agent:
         notify("STOPPING=1")
         if self.page is not None:
             self.page.stop()
+        if self.metrics is not None:
+            self.metrics.stop()
         self.status_server.stop()
         self._stop_sensors(list(self.sensors))
         self.engine.stop()
@@ -101,6 +115,7 @@ class Agent:
         same_site = loaded.config.site == self.loaded.config.site
         self._stop_sensors([n for n in self.sensors if new.get(n) != old.get(n) or not same_site])
         self.loaded = loaded
+        self._watch_the_box(loaded)
         self.engine.reconfigure(loaded)
         self._change_publisher(loaded)
         for sensor in loaded.config.sensor:
@@ -117,6 +132,19 @@ class Agent:
             self._seen_progress, self._progress_s = progress, now_s
         if now_s - self._progress_s < STALL_S:
             notify("WATCHDOG=1")
+
+    def check_box(self) -> None:
+        """Report the box's own health, and what its sensors' reach says, every `BOX_S`; for the main thread."""
+        now = self.clock.now()
+        if now.t_s - self._box_s < BOX_S:
+            return
+        self._box_s = now.t_s
+        reports = [*self.box.reports(now), *([g] if (g := self.gnss.report(now)) else [])]
+        for name, sentence in self.coverage.fallen(now.t_s).items():
+            source = f"reach:{name}"
+            reports.append(SensorHealth(at_s=now.t_s, source=source, state=SensorState.DEGRADED, sentence=sentence))
+        for health in reports:
+            self._emit(health.source, health)
 
     def watchdog_wait_s(self) -> float:
         """How long the main thread may sleep between two feedings."""
@@ -145,6 +173,7 @@ class Agent:
             "open_alerts": len(engine.open_alerts),
             "events_dropped": dict(self.intake.dropped),
             "events_late": dict(self.intake.late),
+            "coverage": self.coverage.polygons(),
             "publish": self.publisher.status(),
         }
 
@@ -189,7 +218,16 @@ class Agent:
         for n in names:
             del self.sensors[n]
 
+    def _watch_the_box(self, loaded: LoadedConfig) -> None:
+        publish = loaded.config.publish
+        certificates = [Path(p) for p in (publish.cert_file, publish.ca_file) if p is not None]
+        self.box = BoxHealth(self.directory, certificates)
+        self.coverage = Coverage(loaded.config)
+        self.gnss = GnssWatch(loaded.config.site)
+
     def _emit(self, source: str, message: Measurement) -> None:
+        self.coverage.take(source, message)
+        self.gnss.take(message, self.clock.now())
         self.intake.put(source, message)
 
     def _on_publish_health(self, health: SensorHealth) -> None:

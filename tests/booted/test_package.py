@@ -131,7 +131,7 @@ def test_upgrade_keeps_state_and_configuration_a_failed_one_is_rolled_back_and_p
         assert version(machine) == "0.1.3"
 
         machine.run("dpkg", "-r", "vigia")
-        assert machine.sh("test -e /var/lib/vigia/kept; test -e /etc/vigia/vigia.toml; ls /opt") == ""
+        assert machine.sh("test -e /var/lib/vigia/kept; test -e /etc/vigia/vigia.toml; ls -d /opt; ls /opt") == "/opt\n"
         machine.run("dpkg", "-P", "vigia")
         after = every_file(machine)
         left = {p for p in after - before if "vigia" in p.lower()}
