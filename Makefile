@@ -10,7 +10,7 @@ ARGS ?=
 
 PEERS := $(patsubst tests/peers/%.txt,.venv-peers/%/.ready,$(wildcard tests/peers/*.txt))
 
-.PHONY: setup demo test lint peers bench train clean deb lock test-booted
+.PHONY: setup demo test lint peers bench train clean deb lock test-booted faults
 
 $(VENV)/.run: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "make: $(PYTHON) -m venv failed: install Python 3.11 with its venv module (Debian: apt install python3-venv)"; exit 1; }
@@ -53,6 +53,12 @@ deb: $(VENV)/.run
 
 lock: $(VENV)/.run
 	$(BIN)/python packaging/lock.py
+
+# the whole fault matrix (about twenty minutes, some of it as root); writes docs/faults.md from its run
+faults: $(VENV)/.test
+	rm -rf build/faults && mkdir -p build
+	VIGIA_FAULTS=all VIGIA_FAULTS_OUT=build/faults $(BIN)/pytest tests/faults $(ARGS)
+	$(BIN)/python tests/faults/table.py build/faults > docs/faults.md
 
 # only the tests in a booted Debian 12 (root, debootstrap, systemd-nspawn); part of `make test`
 test-booted: $(VENV)/.test

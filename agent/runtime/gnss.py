@@ -47,7 +47,7 @@ class GnssWatch:
             self._time_off = self._time_off + 1 if abs(self._time_off_s) > TIME_OFF_S else 0
 
     def report(self, now: Stamp) -> SensorHealth | None:
-        """Health of `gnss`; None where there was never a fix."""
+        """Health of `gnss-watch`; None where there was never a fix."""
         if self._fix_s is None:
             return None
         problems = []
@@ -61,6 +61,6 @@ class GnssWatch:
         if now.t_s - self._fix_s > LOST_S:
             problems.append(f"{self._source} has had no fix for {now.t_s - self._fix_s:.0f} s: jammed, or the antenna")
         return SensorHealth(
-            at_s=now.t_s, source="gnss", state=SensorState.DEGRADED if problems else SensorState.OK,
+            at_s=now.t_s, source="gnss-watch", state=SensorState.DEGRADED if problems else SensorState.OK,
             sentence="; ".join(problems) or "place and time agree", counters=(("away_m", round(self._away_m, 1)),),
         )  # fmt: skip

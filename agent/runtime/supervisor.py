@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from agent.messages import Measurement
 
 log = logging.getLogger("vigia")
-BOX_S = 30.0  # between two looks at the box itself
+BOX_S = 5.0  # between two looks at the box itself
+BOX_REPORT_S = 60.0  # between two reports of the same
 STALL_S = 20.0  # core or publisher without progress for this long: the watchdog is no longer fed
 
 
@@ -64,6 +65,7 @@ class Agent:
         self.metrics = MetricsServer(config.metrics.port, self.status) if config.metrics.enabled else None
         self._watch_the_box(loaded)
         self._box_s = float("-inf")
+        self._box_said: dict[str, SensorHealth] = {}
         self._stopping = threading.Event()
         self._seen_progress: tuple[int, int] = (-1, -1)
         self._progress_s = time.monotonic()
@@ -134,7 +136,7 @@ class Agent:
             notify("WATCHDOG=1")
 
     def check_box(self) -> None:
-        """Report the box's own health, and what its sensors' reach says, every `BOX_S`; for the main thread."""
+        """Look at the box and its sensors' reach; report changes, and the same now and then. For the main thread."""
         now = self.clock.now()
         if now.t_s - self._box_s < BOX_S:
             return
@@ -144,7 +146,10 @@ class Agent:
             source = f"reach:{name}"
             reports.append(SensorHealth(at_s=now.t_s, source=source, state=SensorState.DEGRADED, sentence=sentence))
         for health in reports:
-            self._emit(health.source, health)
+            last = self._box_said.get(health.source)
+            if last is None or last.state is not health.state or now.t_s - last.at_s >= BOX_REPORT_S:
+                self._box_said[health.source] = health
+                self._emit(health.source, health)
 
     def watchdog_wait_s(self) -> float:
         """How long the main thread may sleep between two feedings."""
