@@ -10,7 +10,7 @@ ARGS ?=
 
 PEERS := $(patsubst tests/peers/%.txt,.venv-peers/%/.ready,$(wildcard tests/peers/*.txt))
 
-.PHONY: setup demo test lint peers bench train clean deb lock test-booted faults
+.PHONY: setup demo test lint peers bench train clean deb lock test-booted faults soak
 
 $(VENV)/.run: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "make: $(PYTHON) -m venv failed: install Python 3.11 with its venv module (Debian: apt install python3-venv)"; exit 1; }
@@ -59,6 +59,10 @@ faults: $(VENV)/.test
 	rm -rf build/faults && mkdir -p build
 	VIGIA_FAULTS=all VIGIA_FAULTS_OUT=build/faults $(BIN)/pytest tests/faults $(ARGS)
 	$(BIN)/python tests/faults/table.py build/faults > docs/faults.md
+
+# hours of a whole box: memory, handles, threads, written bytes; ARGS="--hours 0.1" for a short one
+soak: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python tests/soak/soak.py $(ARGS)
 
 # only the tests in a booted Debian 12 (root, debootstrap, systemd-nspawn); part of `make test`
 test-booted: $(VENV)/.test
