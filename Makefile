@@ -10,7 +10,7 @@ ARGS ?=
 
 PEERS := $(patsubst tests/peers/%.txt,.venv-peers/%/.ready,$(wildcard tests/peers/*.txt))
 
-.PHONY: setup demo test lint peers bench train clean deb lock test-booted faults soak
+.PHONY: setup demo test lint peers bench train clean deb wheelhouse lock test-booted faults soak
 
 $(VENV)/.run: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "make: $(PYTHON) -m venv failed: install Python 3.11 with its venv module (Debian: apt install python3-venv)"; exit 1; }
@@ -50,6 +50,10 @@ bench: $(VENV)/.test peers
 ARCHES ?= amd64
 deb: $(VENV)/.run
 	@for arch in $(ARCHES); do PYTHON=$(BIN)/python packaging/deb.sh $$arch || exit 1; done
+
+# everything for `pip install --no-index --find-links dist/wheelhouse-amd64 vigia` on a machine without a network
+wheelhouse: $(VENV)/.run
+	@for arch in $(ARCHES); do PYTHON=$(BIN)/python packaging/wheelhouse.sh $$arch || exit 1; done
 
 lock: $(VENV)/.run
 	$(BIN)/python packaging/lock.py

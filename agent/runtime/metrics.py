@@ -6,6 +6,7 @@ Source: Prometheus text exposition format 0.0.4.
 from __future__ import annotations
 
 import http.server
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 STATES = ("starting", "ok", "degraded", "stale", "unavailable", "unsupported")
+_HOST = re.compile(r"^(127\.0\.0\.1|localhost)(:\d+)?$")  # a browser that was led here by a name of its own is refused
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -26,6 +28,9 @@ class MetricsServer:
             timeout = 5.0  # of a caller that says nothing
 
             def do_GET(self) -> None:
+                if not _HOST.match(self.headers.get("Host", "")):
+                    self.send_error(403)
+                    return
                 if self.path != "/metrics":
                     self.send_error(404)
                     return

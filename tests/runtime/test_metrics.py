@@ -29,6 +29,9 @@ def test_a_scrape_gives_every_figure_in_the_format() -> None:
             text = answer.read().decode()
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=10)
+        rebound = urllib.request.Request(f"http://127.0.0.1:{server.port}/metrics", headers={"Host": "evil.example"})
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(rebound, timeout=10)  # noqa: S310 - http, above
     finally:
         server.stop()
     lines = text.splitlines()

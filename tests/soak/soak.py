@@ -1,7 +1,7 @@
 """A whole box for hours: memory, file handles, threads, disk and written bytes over time; `make soak ARGS="--hours 2"`.
 
 The box is the fault matrix's, with all its sensors at once: tracked targets on a serial line, AIS with a new vessel in
-the zone every second, GNSS, radar video and a camera; mosquitto and a picture that acknowledges. Prints one JSON object:
+the zone every second, GNSS, radar video and a camera; mosquitto and an acknowledging picture. Prints one JSON object:
 `memory_mb_per_day` is the slope of the sum of PSS of agent and children by least squares over the second half of the
 run (the first one fills caches), `written_gb_per_day` what all of them had the kernel write to disk (/proc/PID/io).
 """
