@@ -2,6 +2,8 @@
 
   vigia decode navico harbour.pcap.gz --summary
   vigia decode navico harbour.pcap.gz --plots --ppi harbour.png --option heading_deg=296
+  vigia decode cat240 vts.pcap --ppi vts.png --option heading_deg=0
+  vigia decode asterix plots.ast --plots --option time=message
   vigia decode nmea night.log
 
 FILE is a recording as it is, or a pcap or pcapng capture of UDP, either also .gz. One JSON object per measurement,
@@ -18,21 +20,24 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from agent.cli.recordings import recorded
+from agent.cli.recordings import is_sentence, recorded
 from agent.errors import ConfigError, InputError, UnsupportedError, UsageError
+from agent.messages import Plot, Scan, TrackReport
 from agent.packing import to_json
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from agent.drivers.base import DriverOptions
+    from agent.messages import Measurement
 
 NAME = "decode"
 HELP = "Puts a recording through one driver, and radar video through the plot extractor."
-LINES = ("nmea", "nmea-radar", "ais", "nav")
+LINES = ("nmea", "nmea-radar", "ais", "nav", "asterix")
 RADARS = ("navico", "cat240")
-LATER = ("asterix", "garmin", "raymarine", "furuno", "alert")
+LATER = ("garmin", "raymarine", "furuno", "alert")
+MAX_DRAWN = 4096  # targets of a picture without video
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,47 +65,83 @@ def run(args: argparse.Namespace) -> int:
         from agent.cli.decode_radar import run_radar  # noqa: PLC0415 - numpy and the extractor, which sentences do not need
 
         return run_radar(args)
-    if args.plots or args.ppi:
-        raise UsageError("--plots and --ppi are for radar video")
-    return _run_lines(args)
+    return _Lines(args).run()
 
 
-def _run_lines(args: argparse.Namespace) -> int:
-    from agent.drivers.table import load_driver  # noqa: PLC0415 - drivers are imported by name, when asked for
+class _Lines:
+    """Decoder and figures of one recording without radar video."""
 
-    driver = load_driver(args.kind)
-    decoder = driver(args.source or args.kind, parse_options(args.option, driver.Options))
-    tally: dict[str, Counter[str]] = {}
-    at = None
-    for chunk in recorded(args.file, port=args.port, group=args.group, sentences=True):
-        at = chunk.at
-        counts = tally.setdefault(chunk.stream, Counter())
-        before = Counter(decoder.counters)
-        for measurement in decoder.decode(chunk.data, chunk.at, chunk.stream):
+    def __init__(self, args: argparse.Namespace) -> None:
+        from agent.drivers.table import load_driver  # noqa: PLC0415 - drivers are imported by name, when asked for
+
+        driver = load_driver(args.kind)
+        self.args = args
+        self.decoder = driver(args.source or args.kind, parse_options(args.option, driver.Options))
+        self.tally: dict[str, Counter[str]] = {}
+        self.drawn: dict[tuple[str, int], tuple[Plot, ...]] = {}  # what each source last said, for the picture
+
+    def run(self) -> int:
+        chunk = None
+        for chunk in recorded(self.args.file, port=self.args.port, group=self.args.group, speaks=self._speaks()):
+            self._take(self.decoder.decode(chunk.data, chunk.at, chunk.stream), chunk.stream)
+        if chunk is None:
+            what = "ASTERIX" if self.args.kind == "asterix" else "sentences"
+            raise InputError(f"{self.args.file}: holds no {what}; is it the right file?")
+        self._take(self.decoder.flush(chunk.at), next(reversed(self.tally)))
+        if self.args.summary:
+            for stream, counts in self.tally.items():
+                none_of = {"spokes": 0, "rotations": counts["rotations"], "errors": counts["errors"]}
+                record = {"stream": stream, "records": counts["records"], **none_of, "crc32_samples": f"{0:08x}"}
+                emit({**record, "measurements": counts["measurements"]})
+        if self.args.ppi:
+            from agent.cli.ppi import write_targets  # noqa: PLC0415 - numpy and OpenCV, for this picture only
+
+            write_targets(self.args.ppi, [p for plots in self.drawn.values() for p in plots])
+        if self.decoder.counters["errors"]:
+            print(f"{self.decoder.counters['errors']} errors, the last: {self.decoder.last_error}", file=sys.stderr)
+        return 0
+
+    def _speaks(self) -> Callable[[bytes], bool]:
+        if self.args.kind != "asterix":
+            return is_sentence
+        from agent.drivers.radar.asterix import is_asterix  # noqa: PLC0415 - drivers are imported when asked for
+
+        return is_asterix
+
+    def _take(self, measurements: Iterable[Measurement], stream: str) -> None:
+        counts = self.tally.setdefault(stream, Counter())
+        counters = self.decoder.counters
+        before = counters.copy()
+        for m in measurements:
             counts["measurements"] += 1
-            _print(args, measurement)
-        counts["records"] += decoder.counters["units"] - before["units"]
-        counts["errors"] += decoder.counters["errors"] - before["errors"]
-    if at is None:
-        raise InputError(f"{args.file}: holds no sentences; is it the right file?")
-    last = next(reversed(tally.values()))
-    before = Counter(decoder.counters)
-    for measurement in decoder.flush(at):
-        last["measurements"] += 1
-        _print(args, measurement)
-    last["records"] += decoder.counters["units"] - before["units"]
-    last["errors"] += decoder.counters["errors"] - before["errors"]
-    if args.summary:
-        for stream, counts in tally.items():
-            emit({"stream": stream, **{k: counts[k] for k in ("records", "measurements", "errors")}})
-    if decoder.counters["errors"]:
-        print(f"{decoder.counters['errors']} errors, the last: {decoder.last_error}", file=sys.stderr)
-    return 0
+            counts["rotations"] += isinstance(m, Scan)
+            self._show(m, stream)
+        key = "records" if "records" in counters else "units"
+        counts["records"] += counters[key] - before[key]
+        counts["errors"] += counters["errors"] - before["errors"]
+
+    def _show(self, m: Measurement, stream: str) -> None:
+        plots = m.plots if isinstance(m, Scan) else ()
+        if self.args.ppi and (isinstance(m, Scan) or (isinstance(m, TrackReport) and len(self.drawn) < MAX_DRAWN)):
+            self.drawn[m.source, -1 if isinstance(m, Scan) else m.number] = plots or _drawn(m)
+        if self.args.summary:
+            return
+        if self.args.plots:
+            for plot in plots:
+                emit({"type": "plot", "stream": stream, **to_json(plot)})
+        else:
+            emit({"type": type(m).__name__.lower(), **to_json(m)})
 
 
-def _print(args: argparse.Namespace, measurement: Any) -> None:
-    if not args.summary:
-        emit({"type": type(measurement).__name__.lower(), **to_json(measurement)})
+def _drawn(m: Scan | TrackReport) -> tuple[Plot, ...]:
+    """A target that its sensor tracks, as a plot to be drawn; none where it tells no range and bearing."""
+    if isinstance(m, Scan) or m.range_m is None or m.bearing_deg is None or m.status == "L":
+        return ()
+    plot = Plot(
+        at_s=m.at_s, source=m.source, range_m=m.range_m, bearing_deg=m.bearing_deg, sigma_range_m=0.0,
+        sigma_bearing_deg=0.0,
+    )  # fmt: skip
+    return (plot,)
 
 
 def emit(record: Mapping[str, Any]) -> None:

@@ -65,3 +65,16 @@ def write_ppi(
         path.write_bytes(png.tobytes() if ok else b"")
     except OSError as e:
         raise InputError(f"{path}: the picture cannot be written there ({e.strerror})") from e
+
+
+def write_targets(path: Path, targets: Sequence[Plot]) -> None:
+    """Draw targets of a radar that sends no video, the farthest near the rim.
+
+    Raises:
+        InputError: the picture cannot be written there, or there is nothing to draw.
+
+    """
+    if not targets:
+        raise InputError(f"{path}: no target with range and bearing to draw")
+    reach_m = 1.1 * max(100.0, *(t.range_m for t in targets))
+    write_ppi(path, np.zeros((360, 1), np.uint8), reach_m, targets)

@@ -18,35 +18,44 @@ from agent.transport.base import Chunk
 from agent.transport.pcap import CaptureReader, is_capture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 PIECE = 1 << 16
 _SENTENCE_STARTS = (b"$", b"!", b"\\", b"UdPbC\0", b"RrUdP\0")
 
 
-def recorded(path: Path, *, port: int | None, group: str | None, sentences: bool = False) -> Iterator[Chunk]:
-    """Chunks of a recording. `sentences`: only the capture's streams that carry NMEA, from their first sentence on.
+def is_sentence(datagram: bytes) -> bool:
+    """Whether a datagram begins like NMEA."""
+    return datagram.startswith(_SENTENCE_STARTS)
+
+
+def recorded(
+    path: Path, *, port: int | None, group: str | None, speaks: Callable[[bytes], bool] | None = None
+) -> Iterator[Chunk]:
+    """Chunks of a recording. `speaks`: of a capture only streams of which a datagram meets it, from that one on.
 
     Raises:
         InputError: the file cannot be opened or holds nothing of the kind.
 
     """
     if is_capture(path):
-        yield from _captured(path, port, group, sentences=sentences)
+        yield from _captured(path, port, group, speaks)
     else:
         yield from _raw(path)
 
 
-def _captured(path: Path, port: int | None, group: str | None, *, sentences: bool) -> Iterator[Chunk]:
+def _captured(
+    path: Path, port: int | None, group: str | None, speaks: Callable[[bytes], bool] | None
+) -> Iterator[Chunk]:
     speaking: set[str] = set()
     try:
         reader = CaptureReader(path, port=port, group=group)
     except ValueError as e:
         raise InputError(f"--group {group}: not an IP address") from e
     for datagram in reader:
-        if sentences and datagram.stream not in speaking:
-            if not datagram.payload.startswith(_SENTENCE_STARTS):
+        if speaks is not None and datagram.stream not in speaking:
+            if not speaks(datagram.payload):
                 continue
             speaking.add(datagram.stream)
         at = Stamp(t_s=datagram.wall_s, wall_s=datagram.wall_s)

@@ -41,6 +41,11 @@ DRIVERS: dict[str, DriverSpec] = {
     "ais": DriverSpec("thread", "AIS: AIVDM, AIVDO", "agent.drivers.ais:AisDecoder"),
     "nav": DriverSpec("thread", "position, heading, wind", "agent.drivers.nav:NavDecoder"),
     "navico": DriverSpec("radar", "Navico BR24, 3G, 4G, HALO", "agent.drivers.radar.navico:NavicoDecoder"),
+    "asterix": DriverSpec(
+        "thread",
+        "ASTERIX plots and tracks: CAT010, 034, 048, 062",
+        "agent.drivers.radar.asterix_targets:AsterixTargetDecoder",
+    ),
     "cat240": DriverSpec("radar", "ASTERIX CAT240 radar video", "agent.drivers.radar.cat240:Cat240Decoder"),
     "camera": DriverSpec("camera", "RTSP, MJPEG, V4L2, clips", options="agent.drivers.camera.base:CameraOptions"),
 }

@@ -170,6 +170,12 @@ def split_blocks(data: bytes) -> list[bytes]:
     return out
 
 
+def is_asterix(datagram: bytes) -> bool:
+    """Whether a datagram is blocks of published categories, whole ones."""
+    blocks = split_blocks(datagram)
+    return bool(blocks) and all(len(b) >= _HEAD and b[0] in _CATEGORIES and b[1] << 8 | b[2] == len(b) for b in blocks)
+
+
 class AsterixOptions(DriverOptions):
     """Options of every ASTERIX driver."""
 
