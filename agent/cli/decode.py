@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 NAME = "decode"
 HELP = "Puts a recording through one driver, and radar video through the plot extractor."
 LINES = ("nmea", "nmea-radar", "ais", "nav", "asterix")
-RADARS = ("navico", "cat240")
-LATER = ("garmin", "raymarine", "furuno", "alert")
+RADARS = ("navico", "cat240", "garmin", "raymarine", "furuno")
+LATER = ("alert",)
 MAX_DRAWN = 4096  # targets of a picture without video
 
 

@@ -47,6 +47,9 @@ DRIVERS: dict[str, DriverSpec] = {
         "agent.drivers.radar.asterix_targets:AsterixTargetDecoder",
     ),
     "cat240": DriverSpec("radar", "ASTERIX CAT240 radar video", "agent.drivers.radar.cat240:Cat240Decoder"),
+    "garmin": DriverSpec("radar", "Garmin xHD", "agent.drivers.radar.garmin:GarminDecoder"),
+    "raymarine": DriverSpec("radar", "Raymarine Quantum, RD", "agent.drivers.radar.raymarine:RaymarineDecoder"),
+    "furuno": DriverSpec("radar", "Furuno DRS, FAR", "agent.drivers.radar.furuno:FurunoDecoder"),
     "camera": DriverSpec("camera", "RTSP, MJPEG, V4L2, clips", options="agent.drivers.camera.base:CameraOptions"),
 }
 

@@ -66,6 +66,7 @@ def test_what_waits_too_long_is_given() -> None:
     late = Stamp(t_s=100.0, wall_s=0.0)
     assert list(decoder.decode(PLOT, AT, PORT)) == []
     (scan,) = decoder.decode(PLOT, late, PORT)
+    assert isinstance(scan, Scan)
     assert (scan.at_s, len(scan.plots)) == (AT.t_s, 1)
 
 
@@ -78,7 +79,8 @@ def test_what_is_no_vessel_is_counted(kinds: bytes, counter: str, option: str) -
     decoder = AsterixTargetDecoder("radar")
     assert decode(plot(0, _020=kinds), decoder=decoder) == []
     assert decoder.counters[counter] == 1
-    assert len(decode(plot(0, _020=kinds), **{option: True})) == 1
+    options = AsterixTargetOptions.model_validate({option: True})
+    assert len(decode(plot(0, _020=kinds), decoder=AsterixTargetDecoder("radar", options))) == 1
 
 
 def test_a_track_that_ends() -> None:
@@ -201,11 +203,11 @@ def test_every_item_is_as_long_as_another_decoder_says(category: int) -> None:
     blocks, wanted = [], []
     for place, name in enumerate(names):
         layout = items[name]
-        guard = next((n for n in names[place + 1 :] if isinstance(items[n], int)), None)
+        guard, size = next(((n, k) for n in names[place + 1 :] if isinstance(k := items[n], int)), (None, 0))
         for content in compounds(layout, rng) if isinstance(layout, Compound) else [filled(layout, rng)]:
             record = {names[0]: b"\x19\x0a", name: content}
             if guard is not None:
-                record[guard] = rng.randbytes(items[guard])
+                record[guard] = rng.randbytes(size)
             blocks.append(block(category, record))
             wanted.append({f"I{n}" for n in record})
     script = Path(__file__).with_name("asterix_peer.py")

@@ -217,7 +217,7 @@ class Cat240Decoder(AsterixDecoder[Spoke], VideoDecoder):
         range_m = cell_s * HALF_LIGHT_MPS * cells
         spoke = Spoke(  # by place, which is three times as fast
             at_s, antenna.source, antenna.stream, wrap360(degrees + options.bearing_bias_deg),
-            self._heading_deg if self._heading_deg is not None else self._no_heading(),
+            self._heading_deg if self._heading_deg is not None else self._no_heading(at_s),
             max(0.0, range_m * options.range_scale + options.range_bias_m), samples, VIDEO, number, range_m > 0.0, top,
         )  # fmt: skip
         if last is not None and not goes_on and source.splits is None:

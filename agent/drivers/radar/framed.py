@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.drivers.base import Decoder
+from agent.drivers.nav import NavDecoder
 from agent.drivers.radar.video import Spoke, VideoOptions
 from agent.errors import ProtocolError
+from agent.messages import Nav
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from agent.messages import Stamp
 
 T = TypeVar("T")
+HEADING_LIFE_S = 10.0  # of a heading that was heard as a sentence
+_SENTENCE_STARTS = (b"$", b"!", b"\\", b"U")  # U: IEC 61162-450
 MAX_SOURCES = 16  # streams of one sensor: a radar has two ranges, a feed a few radars
 _MAX_GAP = 4096  # spokes: a wider gap is a radar that was started anew
 
@@ -141,9 +145,10 @@ class Antenna:
 
 
 class VideoDecoder(FramedDecoder[Spoke]):
-    """Base of radar video drivers.
+    """Base of radar video drivers. A spoke's heading is its own, else the surveyed one, else a compass's beside it.
 
-    Counters of all: spokes, spokes_lost, spokes_repeated, spokes_late, spokes_restarts, turns, no_heading, ignored.
+    Counters of all: spokes, spokes_lost, spokes_repeated, spokes_late, spokes_restarts, turns, no_heading, sentences,
+    ignored.
     `gauges`: `turn_s`, `turn_jitter_s` (difference to the turn before), `turn_spokes`, `turn_lost`, and what the radar
     reports of itself; those of a further source begin with its suffix.
     """
@@ -154,6 +159,8 @@ class VideoDecoder(FramedDecoder[Spoke]):
     def __init__(self, source: str, options: Any = None) -> None:
         super().__init__(source, options)
         self.gauges: dict[str, float] = {}
+        self._compass = NavDecoder(source)
+        self._heard: tuple[float, float] | None = None  # when, degrees
         self._antennas: dict[tuple[str, Any], Antenna] = {}
 
     def _antenna(self, stream: str, key: Any, *, suffix: str = "", shown: str = "") -> Antenna:
@@ -175,8 +182,25 @@ class VideoDecoder(FramedDecoder[Spoke]):
             known = self._antennas[stream, key] = Antenna(wanted, shown or stream, prefix and prefix + "_")
         return known
 
-    def _no_heading(self) -> float | None:
-        """The heading of a spoke that carries none: the surveyed one."""
-        if self.options.heading_deg is None:
-            self.counters["no_heading"] += 1
-        return self.options.heading_deg
+    def decode(self, data: bytes, at: Stamp, stream: str = "") -> Iterator[Spoke]:
+        """Spokes in `data`. Sentences beside the video (a compass on the same network) tell the heading."""
+        if stream and data[:1] in _SENTENCE_STARTS and not self.closed:
+            self._hear(data, at, stream)
+            return iter(())
+        return super().decode(data, at, stream)
+
+    def _hear(self, data: bytes, at: Stamp, stream: str) -> None:
+        self.counters["bytes"] += len(data)
+        self.counters["sentences"] += 1
+        for m in self._compass.decode(data, at, stream):
+            if isinstance(m, Nav) and m.heading_deg is not None:
+                self._heard = (at.t_s, m.heading_deg)
+
+    def _no_heading(self, at_s: float) -> float | None:
+        """The heading of a spoke that carries none: the surveyed one, else the compass's while it is fresh."""
+        if self.options.heading_deg is not None:
+            return self.options.heading_deg
+        if self._heard is not None and abs(at_s - self._heard[0]) <= HEADING_LIFE_S:
+            return self._heard[1]
+        self.counters["no_heading"] += 1
+        return None

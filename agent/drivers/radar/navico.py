@@ -132,7 +132,7 @@ class NavicoDecoder(VideoDecoder):
                 source=antenna.source,
                 stream=stream,
                 angle_deg=wrap360(angle_deg + o.bearing_bias_deg),
-                heading_deg=self._heading(heading),
+                heading_deg=self._heading(heading, at.t_s),
                 range_m=max(0.0, range_m * o.range_scale + o.range_bias_m),
                 samples=samples[i],
                 status=status,
@@ -140,11 +140,11 @@ class NavicoDecoder(VideoDecoder):
                 valid=status in _VALID_STATUS and range_m > 0.0,
             )
 
-    def _heading(self, raw: int) -> float | None:
+    def _heading(self, raw: int, at_s: float) -> float | None:
         """Bit 14 marks true; no other flag may stand (none: 0x8000; BR24 without a compass: any other rubbish)."""
         if self.options.trust_heading and raw & 0xF000 == 0x4000:
             return (raw & 0x0FFF) * (360.0 / TURN)
-        return self._no_heading()
+        return self._no_heading(at_s)
 
     # ------------------------------------------------------------ beacons and reports
 
