@@ -175,6 +175,39 @@ def test_two_ranges_are_two_sources() -> None:
     assert [decode(frame, without, s)[0].source for s in (DATA_B, DATA_A)] == ["radar", "radar/2"]
 
 
+def test_two_radars_in_one_capture_keep_their_models_and_ranges_apart() -> None:
+    decoder = NavicoDecoder("radar")
+    other = bytearray(beacon()[:94])
+    other[2:8] = b"4G0001"
+    other[88:94] = bytes((236, 6, 7, 8)) + (6678).to_bytes(2, "big")
+    decode(beacon(), decoder, "236.6.7.5:6878")
+    decode(bytes(other), decoder, "236.6.7.5:6878")
+    decode(b"\x03\xc4\x00" + bytes(126), decoder, REPORT_A)
+    decode(b"\x08\xc4" + bytes(16) + b"\x01\xc8\x00\x01", decoder, REPORT_A)
+    decode(b"\x08\xc4" + bytes(16) + b"\x02\xc8\x00\x01", decoder, REPORT_B)
+    frame = navico_frame(navico_spoke(large=100, small=512))
+    a, b, c = (decode(frame, decoder, s)[0] for s in (DATA_A, DATA_B, "236.6.7.8:6678"))
+    assert [(s.source, s.range_m, s.doppler) for s in (a, b, c)] == [
+        ("radar", 100.0, (14, 15)),
+        ("radar/b", 100.0, (None, 15)),
+        ("radar/2", 100.0, None),
+    ]
+    assert decoder.gauges["doppler_from_mps"] == 2.0
+    assert decoder.serials["236.6.7.8:6678"] == "4G0001"
+    assert decoder.counters["errors"] == 0
+
+
+def test_a_br24_beacon() -> None:
+    unit = bytearray(88)
+    unit[:8] = b"\x01\xb2BR24-1"
+    for at, address in ((62, "236.6.7.9:6679"), (72, "236.6.7.10:6680"), (82, "236.6.7.8:6678")):
+        ip, port = address.split(":")
+        unit[at : at + 6] = bytes(int(x) for x in ip.split(".")) + int(port).to_bytes(2, "big")
+    decoder = NavicoDecoder("radar")
+    decode(bytes(unit), decoder, "236.6.7.4:6768")
+    assert decoder.addresses == {"236.6.7.9:6679": "a", "236.6.7.8:6678": "a"}
+
+
 def test_streams_without_end_are_refused() -> None:
     decoder = NavicoDecoder("radar")
     frame = navico_frame(navico_spoke())
@@ -236,4 +269,7 @@ def test_a_real_recording_sample_for_sample(field_data: Path) -> None:
     assert decoder.counters["errors"] == decoder.counters["spokes_lost"] == 0
     assert decoder.addresses[DATA_A] == "a"
     assert decoder.gauges["state"] == 2.0
+    assert (decoder.gauges["doppler"], decoder.gauges["doppler_from_mps"]) == (1.0, 2.07)
+    assert spokes[-1].doppler == (14, 15)
+    assert decoder.gauges["turn_s"] == pytest.approx(truth["rotation_period_s"], abs=0.02)
     assert decoder.gauges["range_m"] * 55 / 32 == pytest.approx(25465, abs=1)  # video reaches beyond the selected range

@@ -9,8 +9,8 @@ Promises:
 
 Protocol: reverse-engineered by OpenCPN's radar_pi and mayara, checked byte by byte against captures of a HALO24. All
 numbers are little endian. A datagram is an 8-byte frame header (`01 00 00 00 00`, spokes, u16 512) and 1..32 spokes of
-24 + 512 bytes; 512 bytes are 1,024 samples of 4 bits, low nibble nearer. Levels saturate at 13 when Doppler colours 14
-(receding) and 15 (approaching) are on.
+24 + 512 bytes; 512 bytes are 1,024 samples of 4 bits, low nibble nearer. With Doppler on (report 08) strength ends at
+13, 14 is receding and 15 approaching: `Spoke.doppler`.
 
 Spoke header:  0 u8 0x18 | 1 u8 status | 2 u16 scan number | 4 u16 mark | 6 u16 large range | 8 u16 angle (4096/turn)
 | 10 u16 heading | 12 u16 small range | 14 u16 rotation | 16 8 bytes. BR24: mark 4 bytes, 12 u32 range.
@@ -47,6 +47,11 @@ _BR24_RANGE_M = 10.0 / math.sqrt(2.0)
 _VALID_STATUS = (0x02, 0x12)
 _MODELS = {0x00: "halo", 0x01: "4g", 0x08: "3g", 0x0E: "br24", 0x0F: "br24"}  # report 03, byte 2
 _BEACON_ADDRESSES = ((88, "a"), (108, "a"), (124, "b"), (144, "b"))  # data A, report A, data B, report B
+_BR24_BEACON = range(88, 94)  # octets of the older beacon, which stops before those
+_BR24_ADDRESSES = ((62, "a"), (82, "a"))  # report, data
+_MAX_ADDRESSES = 64  # more than sixteen radars: a mixed-up network
+# report 08, octet 18: which levels are not strength
+_DOPPLER: dict[int, tuple[int | None, int]] = {1: (14, 15), 2: (None, 15)}
 
 _HEADER = np.dtype(
     [
@@ -65,10 +70,11 @@ class NavicoOptions(VideoOptions):
 
 
 class NavicoDecoder(VideoDecoder):
-    """Spokes of one radar. Further counters: spokes_invalid, beacons, reports.
+    """Spokes of one radar, or of several that share a capture. Further counters: spokes_invalid, beacons, reports.
 
     `gauges` holds what the radar reports of itself: `state` (0 off, 1 standby, 2 transmit, 5 warming), `range_m`
-    (selected, not that of the video), `hours`; range B's start with `b_`.
+    (selected, not that of the video), `hours`, `alignment_deg`, `doppler` (0 off, 1 both ways, 2 approaching only) and
+    the speed from which it colours, `doppler_from_mps`; range B's start with `b_`.
     """
 
     Options = NavicoOptions
@@ -76,8 +82,10 @@ class NavicoDecoder(VideoDecoder):
 
     def __init__(self, source: str, options: NavicoOptions | None = None) -> None:
         super().__init__(source, options)
-        self.addresses: dict[str, str] = {}  # data or report stream -> "a" or "b", from the beacon
-        self._model: str = "" if self.options.model == "auto" else self.options.model
+        self.addresses: dict[str, str] = {}  # data or report stream -> "a" or "b", from the beacons
+        self.serials: dict[str, str] = {}  # the same streams -> serial number of the radar
+        self._models: dict[str, str] = {}  # by serial number; "" is a radar whose beacon was not heard
+        self._doppler: dict[tuple[str, str], tuple[int | None, int] | None] = {}  # by serial number and range
 
     def _frame_size(self, data: bytes, at: int) -> int | None:
         """Spoke frames only: beacons and reports do not state their length."""
@@ -92,7 +100,7 @@ class NavicoDecoder(VideoDecoder):
         if unit[:2] == b"\x01\xb2":
             self._beacon(unit)
         elif len(unit) >= 2 and unit[1] in (0xC4, 0xC6):
-            self._report(unit, "b_" if self.addresses.get(stream) == "b" else "")
+            self._report(unit, stream)
         else:
             self.counters["ignored"] += 1  # other instruments and other listeners' requests share the groups
         return ()
@@ -114,7 +122,10 @@ class NavicoDecoder(VideoDecoder):
     def _rows(self, table: NDArray[np.void], at: Stamp, stream: str) -> Iterator[Spoke]:
         samples = unpack_nibbles(table["data"])
         o = self.options
-        antenna = self._antenna(stream, None, suffix="b" if self.addresses.get(stream) == "b" else "")
+        serial, range_name = self.serials.get(stream, ""), self.addresses.get(stream, "a")
+        known = self._models.get(serial, "") if o.model == "auto" else o.model
+        doppler = self._doppler.get((serial, range_name))
+        antenna = self._antenna(stream, None, suffix="b" if range_name == "b" else "")
         for i, (length, status, scan, mark, large, angle, heading, small) in enumerate(
             table[["length", "status", "scan", "mark", "large", "angle", "heading", "small"]].tolist()
         ):
@@ -126,7 +137,7 @@ class NavicoDecoder(VideoDecoder):
             antenna.note(self, scan % TURN, TURN, angle_deg, at.t_s)
             self.counters["spokes_invalid"] += status not in _VALID_STATUS
             rotation_hi = int(table["rotation"][i])
-            range_m = spoke_range_m(self._model or _guess(mark, large, small), large, small, rotation_hi)
+            range_m = spoke_range_m(known or _guess(mark, large, small), large, small, rotation_hi)
             yield Spoke(
                 at_s=at.t_s,
                 source=antenna.source,
@@ -138,6 +149,7 @@ class NavicoDecoder(VideoDecoder):
                 status=status,
                 scan_number=scan,
                 valid=status in _VALID_STATUS and range_m > 0.0,
+                doppler=doppler,
             )
 
     def _heading(self, raw: int, at_s: float) -> float | None:
@@ -149,24 +161,39 @@ class NavicoDecoder(VideoDecoder):
     # ------------------------------------------------------------ beacons and reports
 
     def _beacon(self, unit: bytes) -> None:
-        """Addresses of data and report groups (generation 3 and later; a BR24 has one range and needs no telling)."""
-        if len(unit) < 94:
+        """Addresses of data and report groups. They differ from radar to radar: never taken as known."""
+        if len(unit) in _BR24_BEACON:
+            places = _BR24_ADDRESSES
+        elif len(unit) >= 94:
+            places = _BEACON_ADDRESSES
+        else:
             raise ProtocolError(f"a beacon of {len(unit)} bytes is cut off")
         self.counters["beacons"] += 1
-        found = {_address(unit, at): name for at, name in _BEACON_ADDRESSES}
-        self.addresses = {address: name for address, name in found.items() if address}
+        serial = unit[2:18].split(b"\0")[0].decode("ascii", "replace")
+        for at, name in places:
+            address = _address(unit, at)
+            if address and (address in self.addresses or len(self.addresses) < _MAX_ADDRESSES):
+                self.addresses[address], self.serials[address] = name, serial
 
-    def _report(self, unit: bytes, prefix: str) -> None:
+    def _report(self, unit: bytes, stream: str) -> None:
         self.counters["reports"] += 1
         kind = unit[0]
+        serial, range_name = self.serials.get(stream, ""), self.addresses.get(stream, "a")
+        prefix = "b_" if range_name == "b" else ""
         if kind == 0x01 and len(unit) >= 18:
             self.gauges[prefix + "state"] = float(unit[2])
         elif kind == 0x02 and len(unit) >= 99:
             self.gauges[prefix + "range_m"] = int.from_bytes(unit[2:6], "little") / 10.0
         elif kind == 0x03 and len(unit) >= 129:
             self.gauges[prefix + "hours"] = float(int.from_bytes(unit[34:38], "little"))
-            if self.options.model == "auto":
-                self._model = _MODELS.get(unit[2], self._model)
+            if unit[2] in _MODELS:
+                self._models[serial] = _MODELS[unit[2]]
+        elif kind == 0x04 and len(unit) >= 66:
+            self.gauges[prefix + "alignment_deg"] = int.from_bytes(unit[6:8], "little", signed=True) / 10.0
+        elif kind == 0x08 and len(unit) >= 21:
+            self.gauges[prefix + "doppler"] = float(unit[18])
+            self.gauges[prefix + "doppler_from_mps"] = int.from_bytes(unit[19:21], "little") / 100.0
+            self._doppler[serial, range_name] = _DOPPLER.get(unit[18])
 
 
 def unpack_nibbles(data: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -28,7 +28,7 @@ class Spoke(NamedTuple):
     `status` is the radar's own code; `valid` is its driver's reading of that code.
     `stream` is the `ip:port` that it came by (a second radar on the same port adds its name), `scan_number` the radar's
     running number of the spoke. `top_level` is the highest level that this video's coding has (15: 4-bit), and
-    `doppler` the levels that stand for (receding, approaching) instead of strength, None where all are strength.
+    `doppler` the levels that stand for (receding, approaching) instead of strength; None where all are strength.
     """
 
     at_s: float
@@ -42,7 +42,7 @@ class Spoke(NamedTuple):
     scan_number: int
     valid: bool = True
     top_level: int = 15
-    doppler: tuple[int, int] | None = None
+    doppler: tuple[int | None, int] | None = None
 
 
 class VideoOptions(DriverOptions):
