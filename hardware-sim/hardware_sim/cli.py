@@ -1,4 +1,4 @@
-"""The command line: `run`, `list`, `score`, `hub`. JSON to stdout, words for people to stderr."""
+"""The command line: `run`, `record`, `list`, `score`, `hub`. JSON to stdout, words for people to stderr."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import tempfile
 from pathlib import Path
 
 from hardware_sim import scenario
-from hardware_sim.errors import SimError
+from hardware_sim.errors import ScenarioError, SimError
 from hardware_sim.faults import FAULTS, parse_fault
 from hardware_sim.hub import cli as hub
 
 EXAMPLES = """examples:
   python -m hardware_sim run harbour-mouth --duration 60 --out /tmp/run
   python -m hardware_sim run harbour-mouth --fault ais-cut@20:10 --fault radar-unplugged@30:5
+  python -m hardware_sim run harbour-mouth --radar cat240,cat048 --no-camera
+  python -m hardware_sim record harbour-mouth night.pcap --radar spokes,network --duration 30
   python -m hardware_sim score /tmp/run/truth.jsonl tracks.jsonl alerts.jsonl --out score.json"""
 
 
@@ -34,12 +36,21 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--duration", type=float, metavar="S", help="seconds to run (default: until stopped)")
     run.add_argument("--out", type=Path, metavar="DIR", help="for truth.jsonl and device names (default: a new folder)")
     run.add_argument("--fps", type=float, help="pictures per second (default: the scenario's)")
-    run.add_argument("--radar", choices=("ttm", "spokes", "both"), default="both", help="what the radar gives")
+    run.add_argument("--radar", metavar="NAME,NAME", help="what the radar gives, see `list` (default: the scenario's)")
     for device in ("camera", "radar", "ais", "nav"):
         run.add_argument(f"--no-{device}", action="store_true", help=f"run without {device}")
     run.add_argument("--fault", action="append", default=[], metavar="NAME@S[:S]", help="a fault, when, for how long")
     run.add_argument("--wait", action="store_true", help="keep time at 0 until the line `go` comes on stdin")
-    commands.add_parser("list", help="scenarios and faults, one JSON object per line")
+    record = commands.add_parser("record", help="write what the radar sends into a file, as fast as it goes")
+    record.add_argument("scenario", help="a name that `list` shows, or a .toml file")
+    record.add_argument("file", type=Path, help="NAME.pcap: a capture; any other name: the bytes one after the other")
+    record.add_argument("--radar", metavar="NAME,NAME", help="what to record, see `list` (default: the scenario's)")
+    record.add_argument("--seed", type=int, default=0, help="for everything random (default 0)")
+    record.add_argument(
+        "--duration", type=float, default=10.0, metavar="S", help="seconds of the scenario (default 10)"
+    )
+    record.add_argument("--start", type=float, default=1_750_000_000.0, metavar="UNIX", help="when it plays")
+    commands.add_parser("list", help="scenarios, faults and what radars give, one JSON object per line")
     score = commands.add_parser("score", help="score tracks and alerts against the truth")
     score.add_argument("truth", type=Path, help="truth.jsonl of a run")
     score.add_argument("tracks", type=Path, help="tracks as `vigia watch --json` prints them")
@@ -59,6 +70,8 @@ def main(argv: list[str] | None = None) -> int:
         match args.command:
             case "run":
                 _run(args)
+            case "record":
+                _record(args)
             case "list":
                 _list()
             case "hub":
@@ -77,15 +90,14 @@ def _run(args: argparse.Namespace) -> None:
     chosen = scenario.load(args.scenario)
     faults = tuple(parse_fault(f) for f in args.fault)
     chosen = chosen.model_copy(update={"fault": (*chosen.fault, *faults)})
-    radar = "none" if args.no_radar else args.radar
+    radar = () if args.no_radar else _emissions(args.radar, chosen.radar.emit)
     options = Options(
         seed=args.seed,
         duration_s=args.duration,
         out=args.out or Path(tempfile.mkdtemp(prefix="hardware-sim-")),
         fps=args.fps,
         camera=not args.no_camera,
-        ttm=radar in ("ttm", "both"),
-        spokes=radar in ("spokes", "both"),
+        radar=radar,
         ais=not args.no_ais,
         nav=not args.no_nav,
         wait=args.wait,
@@ -93,7 +105,35 @@ def _run(args: argparse.Namespace) -> None:
     run(chosen, options)
 
 
+def _emissions(asked: str | None, scenarios: tuple[str, ...]) -> tuple[str, ...]:
+    """The radar's emissions by name.
+
+    Raises:
+        ScenarioError: one does not exist.
+
+    """
+    from hardware_sim.radar.emissions import EMISSIONS  # noqa: PLC0415 - the other commands need no radar
+
+    wanted = scenarios if asked is None else tuple(asked.split(","))
+    for name in wanted:
+        if name not in EMISSIONS:
+            raise ScenarioError(f"a radar gives no {name!r}; there are {', '.join(EMISSIONS)}")
+    return tuple(dict.fromkeys(wanted))
+
+
+def _record(args: argparse.Namespace) -> None:
+    from hardware_sim.radar.recording import record  # noqa: PLC0415 - as above
+    from hardware_sim.world import World  # noqa: PLC0415 - as above
+
+    chosen = scenario.load(args.scenario)
+    names = _emissions(args.radar, chosen.radar.emit)
+    count = record(World(chosen, args.seed), names, args.file, args.start, args.duration)
+    print(json.dumps({"file": str(args.file), "radar": names, "messages": count, "bytes": args.file.stat().st_size}))
+
+
 def _list() -> None:
+    from hardware_sim.radar.emissions import EMISSIONS  # noqa: PLC0415 - as above
+
     for name in scenario.names():
         s = scenario.load(name)
         print(json.dumps({"scenario": name, "title": s.title, "vessels": len(s.vessel)}, ensure_ascii=False))
@@ -101,6 +141,8 @@ def _list() -> None:
         takes = None if kind.default is None else f"{kind.default:g} {kind.unit}"
         line = {"fault": fault, "does": kind.does, "by": kind.by, "argument": takes}
         print(json.dumps(line, ensure_ascii=False))
+    for name, emission in EMISSIONS.items():
+        print(json.dumps({"radar": name, "gives": emission.what}))
 
 
 def _score(args: argparse.Namespace) -> None:

@@ -21,8 +21,6 @@ A_M = 6_378_137.0
 E2 = 6.694379990141e-3
 KNOT_MPS = 1852.0 / 3600.0
 NM_M = 1852.0
-RADAR_HORIZON_K = 4.12e3
-"""Metres of 4/3-earth radar horizon per square root of a metre of height."""
 
 
 @dataclass(frozen=True, slots=True)

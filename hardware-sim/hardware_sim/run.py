@@ -27,8 +27,8 @@ from hardware_sim.devices.camera import Camera
 from hardware_sim.devices.lines import SerialOut, UdpOut
 from hardware_sim.faults import Change, Faults, garble, truncate
 from hardware_sim.process import end_with_parent
-from hardware_sim.radar import arpa
-from hardware_sim.radar.video import Video, spokes
+from hardware_sim.radar.arpa import LINE_BAUD
+from hardware_sim.radar.emissions import EMISSIONS, Station
 from hardware_sim.seeds import generator
 from hardware_sim.world import World
 
@@ -43,15 +43,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command line says. `duration_s` None: until stopped."""
+    """What the command line says. `duration_s` None: until stopped. `radar` names emissions of the radar."""
 
     seed: int = 0
     duration_s: float | None = None
     out: Path
     fps: float | None = None
     camera: bool = True
-    ttm: bool = True
-    spokes: bool = True
+    radar: tuple[str, ...] = ()
     ais: bool = True
     nav: bool = True
     wait: bool = False
@@ -68,9 +67,8 @@ class Run:
         self._spoil = generator(options.seed, "spoil")
         self._truth: TextIO | None = None
         self._camera: Camera | None = None
-        self._ttm: SerialOut | None = None
+        self._radar: dict[str, SerialOut | UdpOut] = {}
         self._udp: dict[str, UdpOut] = {}
-        self._video: Video | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -86,15 +84,14 @@ class Run:
     def _open(self) -> None:
         o, scenario = self.options, self.world.scenario
         o.out.mkdir(parents=True, exist_ok=True)
-        if o.ttm:
-            self._ttm = SerialOut(o.out.resolve() / "radar-ttm")
-            self._stack.callback(self._ttm.close)
-        for name, wanted in (("radar_spokes", o.spokes), ("ais", o.ais), ("nav", o.nav)):
+        for name in o.radar:
+            line = SerialOut(o.out.resolve() / f"radar-{name}") if EMISSIONS[name].serial else UdpOut()
+            self._radar[name] = line
+            self._stack.callback(line.close)
+        for name, wanted in (("ais", o.ais), ("nav", o.nav)):
             if wanted:
                 self._udp[name] = UdpOut()
                 self._stack.callback(self._udp[name].close)
-        if o.spokes:
-            self._video = Video(self.world)
         if o.camera:
             self._camera = Camera(scenario, o.seed, o.fps or scenario.camera.fps)
             self._stack.callback(self._camera.close)
@@ -103,8 +100,12 @@ class Run:
         """The ready line."""
         scenario = self.world.scenario
         endpoints = {name: f"udp://127.0.0.1:{out.port}" for name, out in self._udp.items()}
-        if self._ttm is not None:
-            endpoints["radar_ttm"] = f"serial://{self._ttm.path}?baud=38400"
+        for name, line in self._radar.items():
+            where = f"radar_{name.replace('-', '_')}"
+            if isinstance(line, SerialOut):
+                endpoints[where] = f"serial://{line.path}?baud={LINE_BAUD}"
+            else:
+                endpoints[where] = f"udp://127.0.0.1:{line.port}"
         if self._camera is not None:
             endpoints["camera"] = f"http://127.0.0.1:{self._camera.port}/camera.mjpg"
         s, r = scenario.site, scenario.radar
@@ -142,10 +143,10 @@ class Run:
         yield ((t, lambda x=x: self._write(x)) for t, x in truth.lines(world, unix))  # type: ignore[misc] # as above
         if self._camera is not None:
             yield ((float(k), self._camera.check) for k in count())
-        if self._ttm is not None:
-            yield self._sending(arpa.sentences(world, unix), self._send_ttm)
-        if self._video is not None:
-            yield self._sending(spokes(world, self._video), self._send_spokes)
+        station = Station(world, unix)
+        for name, line in self._radar.items():
+            send = self._send_line(line) if isinstance(line, SerialOut) else self._send_radar(line)
+            yield self._sending(EMISSIONS[name].stream(station), send)
         if "ais" in self._udp:
             yield self._sending(ais_station.sentences(world, unix), self._send_udp("ais", "ais-cut"))
         if "nav" in self._udp:
@@ -155,14 +156,19 @@ class Run:
     def _sending(source: Iterator[tuple[float, bytes]], send: Callable[[float, bytes], None]) -> Iterator[Action]:
         return ((t, lambda t=t, data=data: send(t, data)) for t, data in source)  # type: ignore[misc] # early binding
 
-    def _send_ttm(self, t: float, line: bytes) -> None:
-        assert self._ttm is not None  # noqa: S101 - only in the timetable when there is one
-        self._ttm.send(garble(line, self._spoil) if self._faults.active("ttm-garbage", t) else line)
+    def _send_line(self, line: SerialOut) -> Callable[[float, bytes], None]:
+        def send(t: float, data: bytes) -> None:
+            line.send(garble(data, self._spoil) if self._faults.active("ttm-garbage", t) else data)
 
-    def _send_spokes(self, t: float, block: bytes) -> None:
-        if not self._faults.active("spokes-cut", t):
-            short = self._faults.active("spokes-truncated", t)
-            self._udp["radar_spokes"].send(truncate(block, self._spoil) if short else block)
+        return send
+
+    def _send_radar(self, out: UdpOut) -> Callable[[float, bytes], None]:
+        def send(t: float, block: bytes) -> None:
+            if not self._faults.active("spokes-cut", t):
+                short = self._faults.active("spokes-truncated", t)
+                out.send(truncate(block, self._spoil) if short else block)
+
+        return send
 
     def _send_udp(self, name: str, fault: str) -> Callable[[float, bytes], None]:
         out = self._udp[name]
@@ -177,8 +183,10 @@ class Run:
         """A fault that is more than missing or spoiled data begins or ends; truth says so of every one."""
         kind = "fault-begin" if change.on else "fault-end"
         self._write({"type": "event", "kind": kind, "fault": change.name, "at": time.time()})
-        if change.name == "radar-unplugged" and self._ttm is not None:
-            (self._ttm.unplug if change.on else self._ttm.plug)()
+        if change.name == "radar-unplugged":
+            for line in self._radar.values():
+                if isinstance(line, SerialOut):
+                    (line.unplug if change.on else line.plug)()
         if self._camera is not None:
             match change.name:
                 case "camera-killed":

@@ -12,7 +12,7 @@ import tomllib
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -24,6 +24,7 @@ from hardware_sim.tables import (
     Bearing,
     ExpectTable,
     ForbidTable,
+    PointM,
     Positive,
     RuleTable,
     Table,
@@ -60,7 +61,10 @@ class CameraTable(Table):
 
 
 class RadarTable(Table):
-    """One X-band radar that gives both ARPA targets and video. `heading_deg` is where its bow mark points."""
+    """One X-band radar. `heading_deg` is where its bow mark points; `emit` names what leaves it, as `list` shows it.
+
+    Without `interference_rejection`, other vessels' radars leave spikes in the video.
+    """
 
     height_m: Positive
     heading_deg: Bearing = 0.0
@@ -72,7 +76,20 @@ class RadarTable(Table):
     bandwidth_hz: Positive = 6e6
     noise_and_loss_db: float = 10.0
     prf_hz: Positive = 2000.0
+    polarisation: Literal["horizontal", "vertical"] = "horizontal"
+    pulse: Literal["compressed", "magnetron"] = "compressed"
+    elevation_beam_deg: float = Field(default=22.0, gt=1.0, le=60.0)
+    interference_rejection: bool = True
+    emit: tuple[str, ...] = ("ttm", "spokes")
     on_since_s: float = Field(default=60.0, ge=0.0)
+
+
+class CoastTable(Table):
+    """Land as the radar sees it: it rises from the polygon's edge to `height_m` within `rise_m`."""
+
+    polygon_m: tuple[PointM, ...] = Field(min_length=3)
+    height_m: float = Field(default=40.0, gt=0.0, le=2000.0)
+    rise_m: Positive = 300.0
 
 
 class Scenario(Table):
@@ -89,6 +106,7 @@ class Scenario(Table):
     vessel: tuple[VesselTable, ...] = ()
     traffic: tuple[TrafficTable, ...] = ()
     ais_receiver: tuple[AisReceiverTable, ...] = (AisReceiverTable(name="ais"),)
+    coast: tuple[CoastTable, ...] = ()
     zone: tuple[ZoneTable, ...] = ()
     rule: tuple[RuleTable, ...] = ()
     expect: tuple[ExpectTable, ...] = ()

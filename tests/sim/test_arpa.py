@@ -12,6 +12,8 @@ from hardware_sim.geo import KNOT_MPS, NM_M, polar, wrap180
 from hardware_sim.radar import arpa
 from hardware_sim.world import World
 
+Route = tuple[tuple[float, float], ...]
+
 
 @dataclass(frozen=True)
 class Said:
@@ -33,10 +35,10 @@ def said(world: World, until_s: float) -> list[Said]:
 
 
 def about(world: World, vessel: int, items: list[Said]) -> list[Said]:
-    """Sentences that lie within 120 m of where that vessel was when the beam passed."""
+    """Sentences that lie within 120 m of where that vessel was when the beam passed (about: they wait for the line)."""
     out = []
     for s in items:
-        state = world.vessels[vessel].at(s.t - arpa.DELAY_S)
+        state = world.vessels[vessel].at(s.t - arpa.DELAY_S - 0.02)
         b = math.radians(s.bearing_deg)
         d = math.hypot(s.range_m * math.sin(b) - state.east_m, s.range_m * math.cos(b) - state.north_m)
         if d < 120.0:
@@ -120,3 +122,96 @@ def test_false_plots_by_the_false_alarm_rate(harbour: World) -> None:
     count = sum(len(tracker.plots(turn)) for turn in range(400))
     expected = 400 * 300 * (6000 / (299_792_458 / 12e6)) * 1e-5
     assert count == pytest.approx(expected, abs=4 * math.sqrt(expected))
+
+
+def pair(harbour: World, first: Route, second: Route, seed: int, **radar: float) -> World:
+    """Two trawlers alone on a calm sea."""
+    base = harbour.scenario.vessel[2].model_copy(update={"kind": "trawler", "end": "on", "ais": None, "mmsi": None})
+    vessels = tuple(
+        base.model_copy(update={"name": name, "route_m": route, "speed_mps": 6.0})
+        for name, route in (("a", first), ("b", second))
+    )
+    scenario = harbour.scenario.model_copy(
+        update={
+            "vessel": vessels, "expect": (), "forbid": (),
+            "weather": harbour.scenario.weather.model_copy(update={"sea_state": 1}),
+            "radar": harbour.scenario.radar.model_copy(update={"on_since_s": 60.0, **radar}),
+        }
+    )  # fmt: skip
+    return World(scenario, seed)
+
+
+def holder(world: World, number: int, items: list[arpa.TargetReport]) -> list[str]:
+    """Which vessel the target of that number was nearest to, report by report, where one was within 150 m."""
+    out = []
+    for r in items:
+        if r.number == number:
+            far = {
+                v.id: math.dist((v.at(r.t_s).east_m, v.at(r.t_s).north_m), (r.east_m, r.north_m)) for v in world.vessels
+            }
+            nearest = min(far, key=far.__getitem__)
+            if far[nearest] < 150.0:
+                out.append(nearest)
+    return out
+
+
+def test_two_vessels_within_the_beam_are_one_plot(harbour: World) -> None:
+    # 2 NM off, 1.2 degrees are 78 m
+    near = pair(harbour, ((0.0, 3700.0), (0.0, 9000.0)), ((30.0, 3700.0), (30.0, 9000.0)), 3)
+    apart = pair(harbour, ((0.0, 3700.0), (0.0, 9000.0)), ((200.0, 3700.0), (200.0, 9000.0)), 3)
+    counts = [
+        [sum(p.snr > 1000.0 for p in arpa.Arpa(world).plots(turn)) for turn in range(20)] for world in (near, apart)
+    ]
+    assert set(counts[0]) <= {0, 1}
+    assert sum(counts[0]) >= 18
+    assert sum(counts[1]) >= 36
+
+
+def test_crossing_targets_swap_in_some_runs_and_not_in_all(harbour: World) -> None:
+    """Two vessels on courses 20 degrees apart that meet 3 km off: their echoes merge for half a minute."""
+    swapped = 0
+    for seed in range(12):
+        world = pair(
+            harbour,
+            ((-300.0 - 1000.0 * math.sin(0.17), 3000.0), (900.0, 3200.0)),
+            ((-300.0 - 1000.0 * math.sin(0.17), 3200.0), (900.0, 3000.0)),
+            seed,
+        )
+        items = [r for t, r in takewhile(lambda x: x[0] < 200.0, arpa.reports(world))]
+        begun = [holder(world, n, items) for n in {r.number for r in items if r.t_s < 10.0 and r.status == "T"}]
+        swapped += any(h and h[0] != h[-1] for h in begun)
+    assert 2 <= swapped <= 11
+
+
+def test_the_vector_lags_behind_a_manoeuvre(harbour: World) -> None:
+    """A turn of 90 degrees at t = 50 s: the course said is half-way after some turns, right after a dozen."""
+    world = pair(harbour, ((0.0, 3000.0), (300.0, 3000.0), (300.0, 6000.0)), ((0.0, 90_000.0), (0.0, 99_000.0)), 2)
+    courses = {}
+    for _, r in takewhile(lambda x: x[0] < 140.0, arpa.reports(world)):
+        state = world.vessels[0].at(r.t_s)
+        if math.dist((state.east_m, state.north_m), (r.east_m, r.north_m)) < 200.0:
+            courses[r.t_s] = wrap180(polar(r.v_east, r.v_north)[1] - state.cog_deg)
+    turned = next(t for t in range(40, 100) if abs(wrap180(world.vessels[0].at(float(t)).cog_deg)) < 2.0)
+    soon = [abs(c) for t, c in courses.items() if turned <= t < turned + 6.0]
+    late = [abs(c) for t, c in courses.items() if turned + 50.0 < t]
+    assert min(soon) > 20.0
+    assert max(late) < 20.0
+
+
+def test_sentences_queue_for_the_serial_line(harbour: World) -> None:
+    lines = list(takewhile(lambda x: x[0] < 60.0, arpa.sentences(harbour, 1_750_000_000.0)))
+    for (t0, _), (t1, line) in pairwise(lines):
+        assert t1 - t0 >= len(line) * 10.0 / 38_400 - 1e-9
+    first = next(t for t, _ in arpa.reports(harbour))
+    assert lines[0][0] == pytest.approx(first + len(lines[0][1]) * 10.0 / 38_400)
+
+
+def test_a_full_tracker_acquires_nothing_more(harbour: World) -> None:
+    base = harbour.scenario.vessel[2].model_copy(update={"ais": None, "mmsi": None, "kind": "trawler", "end": "on"})
+    many = tuple(
+        base.model_copy(update={"name": f"v{k}", "route_m": ((e, n), (e, n + 9000.0)), "speed_mps": 5.0})
+        for k, (e, n) in enumerate((400.0 * i, 400.0 * j) for i in range(-6, 6) for j in range(1, 11))
+    )
+    world = World(harbour.scenario.model_copy(update={"vessel": many, "expect": (), "forbid": ()}), 1)
+    numbers = {r.number for _, r in takewhile(lambda x: x[0] < 5.0, arpa.reports(world))}
+    assert numbers == set(range(1, 100))

@@ -36,7 +36,10 @@ class Track:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One report: where, when, how wide in azimuth, how strong; with a track it is a track report."""
+    """One report: where, when, how wide in azimuth, how strong; with a track it is a track report.
+
+    Not `detected`: the tracker says where it expects the target that the beam has just missed.
+    """
 
     unix_s: float
     range_m: float
@@ -44,6 +47,7 @@ class Target:
     run_length_deg: float | None = None
     amplitude_dbm: float | None = None
     track: Track | None = None
+    detected: bool = True
 
 
 def target_record(source: Source, target: Target, *, simulated: bool = False) -> bytes:
@@ -51,7 +55,7 @@ def target_record(source: Source, target: Target, *, simulated: bool = False) ->
     items = {
         1: source.item(),
         2: time_of_day(target.unix_s),
-        3: bytes((_PSR | (_SIMULATED if simulated else 0),)),
+        3: bytes(((_PSR if target.detected else 0) | (_SIMULATED if simulated else 0),)),
         4: unsigned(target.range_m / NM_M * 256.0, 2) + azimuth(target.azimuth_deg),
     }
     if (extra := _plot_characteristics(target)) is not None:

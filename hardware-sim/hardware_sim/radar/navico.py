@@ -1,23 +1,27 @@
-"""Navico HALO spokes on the wire: what a HALO sends to its data group, byte for byte.
+"""Navico spokes on the wire: what a HALO or a 4G sends to its data group, byte for byte.
 
 A datagram is an 8-byte frame header and up to 32 spokes of 24 + 512 bytes (17,160 bytes in all). Spoke header, little
 endian: length 0x18, status 0x02, u16 scan counter, mark 00 44, u16 large range, u16 angle (0..4095, relative to the
 bow), u16 heading (bit 14 set: true, low 12 bits in 1/4096 turns), u16 small range, u16 rotation, 8 bytes that captures
-show constant. The last of the 1,024 four-bit samples lies at large * small / 512 metres; the low nibble is nearer.
+show constant. The low nibble of a sample pair is the nearer.
 
-Source: captures of HALO24 and HALO3006 scanners, and the public decoders' reading of them.
+The last of the 1,024 samples lies, for a HALO, at large * small / 512 metres; for a 4G at small / 4 metres when large
+is 0x80, else at large * 64. A 4G's scan counter runs from 0 to 4095; what its last ten bytes mean is not known: zeros.
+
+Source: captures of HALO24, HALO3006 and 4G scanners, and the public decoders' reading of them.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+Model = Literal["halo", "4g"]
 SPOKES_PER_TURN = 2048
 SAMPLES = 1024
 SPOKES_PER_DATAGRAM = 32
@@ -32,9 +36,13 @@ SMALL_RANGE = 512
 _HEADER = struct.Struct("<BBH2sHHHHH8s")
 
 
-def spoke_header(*, scan: int, range_m: int, angle: int, heading: int) -> bytes:
+def spoke_header(*, scan: int, range_m: int, angle: int, heading: int, model: Model = "halo") -> bytes:
     """The 24 bytes before a spoke's samples; `angle` in 1/4096 turns from the bow, `heading` as on the wire."""
-    return _HEADER.pack(0x18, 0x02, scan, b"\x00\x44", range_m, angle, heading, SMALL_RANGE, ROTATION, TAIL)
+    mark = b"\x00\x44"
+    if model == "halo":
+        return _HEADER.pack(0x18, 0x02, scan, mark, range_m, angle, heading, SMALL_RANGE, ROTATION, TAIL)
+    large, small = (0x80, range_m * 4) if range_m * 4 < 0xFFFF else (round(range_m / 64), 0)
+    return _HEADER.pack(0x18, 0x02, scan & 0x0FFF, mark, large, angle, heading, small, 0, bytes(8))
 
 
 def heading_word(heading_deg: float) -> int:
@@ -48,7 +56,7 @@ def scan_word(spoke_count: int) -> int:
     return (0x8000 if turn % 2 else 0) | spoke_count & 0x0FFF
 
 
-def datagram(samples: NDArray[np.uint8], first_spoke: int, range_m: int, heading: int) -> bytes:
+def datagram(samples: NDArray[np.uint8], first_spoke: int, range_m: int, heading: int, model: Model = "halo") -> bytes:
     """One datagram of (32, 1024) samples 0..15; `first_spoke` counts spokes since the radar began to transmit."""
     block = np.empty((SPOKES_PER_DATAGRAM, SPOKE_BYTES), dtype=np.uint8)
     headers = b"".join(
@@ -57,6 +65,7 @@ def datagram(samples: NDArray[np.uint8], first_spoke: int, range_m: int, heading
             range_m=range_m,
             angle=(first_spoke + i) % SPOKES_PER_TURN * 2,
             heading=heading,
+            model=model,
         )
         for i in range(SPOKES_PER_DATAGRAM)
     )

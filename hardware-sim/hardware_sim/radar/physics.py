@@ -1,42 +1,41 @@
-"""What a marine X-band radar receives: radar equation, two-ray propagation, sea clutter.
+"""What a marine X-band radar receives, against its own noise.
 
 Promises:
-- powers are ratios to the receiver's noise (SNR, CNR), linear unless named `_db`;
-- sea clutter: mean reflectivity by the NRL model (Gregers-Hansen and Mital, 2012), HH, with the K distribution's shape
-  by Ward and Watts; its amplitude statistics are made in `clutter`;
-- left out, and why it does not matter here: rain, ducting beyond 4/3 earth, and sidelobes in range; targets and
-  clutter add as powers.
+- powers are single-pulse ratios to the receiver's noise (SNR, CNR), linear unless named `_db`;
+- targets by the radar equation with the two-way factor of `propagation`; sea by the NRL model, rain by Marshall and
+  Palmer in a beam that is as high as wide radars' are, both over the resolution cell; rain weakens what lies behind it;
+- the mean of sea clutter follows range, sea state and polarisation, not wind direction (the NRL model has none).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hardware_sim.geo import RADAR_HORIZON_K
+from hardware_sim.radar import propagation, reflectivity
+from hardware_sim.radar.propagation import EARTH_M, WAVELENGTH_M
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hardware_sim.scenario import RadarTable
 
-FREQUENCY_GHZ = 9.41
-WAVELENGTH_M = 299_792_458.0 / (FREQUENCY_GHZ * 1e9)
+    Floats = NDArray[np.floating]
+
 BOLTZMANN_T0 = 4.0e-21  # W/Hz
-_NRL_HH = (-73.0, 20.78, 7.351, 25.65, 0.0054)
-_WAVE_HEIGHT_M = (0.0, 0.1, 0.3, 0.9, 1.9, 3.2, 5.0)  # significant, by Douglas sea state
-K_SHAPE_HH = 2.09
-PULSE_SPACING = 1.0  # -3 dB width of the compressed pulse in units of c / 2B
+RAIN_TOP_M = 3500.0
+_TABLE_STEP_M = 5.0
 
 
-@dataclass(frozen=True, slots=True)
 class Radar:
-    """The radar of a scenario, with what follows from it."""
+    """The radar of a scenario, with what follows from it. Remembers the lobes of heights that it was asked for."""
 
-    table: RadarTable
+    def __init__(self, table: RadarTable) -> None:
+        self.table = table
+        self.vertical = table.polarisation == "vertical"
+        self._lobes: dict[tuple[tuple[float, float], int], Floats] = {}
 
     @property
     def turn_s(self) -> float:
@@ -45,8 +44,8 @@ class Radar:
 
     @property
     def range_resolution_m(self) -> float:
-        """The width of the compressed pulse, c / 2B."""
-        return PULSE_SPACING * 299_792_458.0 / (2.0 * self.table.bandwidth_hz)
+        """The -3 dB width of an echo in range, c / 2B."""
+        return 299_792_458.0 / (2.0 * self.table.bandwidth_hz)
 
     @property
     def hits(self) -> float:
@@ -61,55 +60,60 @@ class Radar:
         noise = BOLTZMANN_T0 * t.bandwidth_hz * 10.0 ** (t.noise_and_loss_db / 10.0)
         return float(received / noise)
 
+    def snr_at(self, rcs_m2: float, range_m: Floats) -> Floats:
+        """The same over many ranges."""
+        return np.asarray(self.snr(rcs_m2, 1000.0) * (1000.0 / range_m) ** 4)
+
     def horizon_m(self, target_height_m: float) -> float:
         """4/3-earth radar horizon to something that high."""
-        return RADAR_HORIZON_K * (math.sqrt(self.table.height_m) + math.sqrt(target_height_m))
+        return propagation.horizon_m(self.table.height_m, target_height_m)
 
     def propagation(self, range_m: float, heights_m: tuple[float, float], sea_state: int) -> float:
-        """Two-way propagation factor F^4, averaged over the heights the echo comes from; 0 beyond the horizon.
+        """Two-way factor F^4 of an echo that comes from those heights, averaged over them; looked up every 5 m."""
+        key = (heights_m, sea_state)
+        if key not in self._lobes:
+            grid = np.arange(_TABLE_STEP_M, 1.1 * self.table.range_m + 1000.0, _TABLE_STEP_M)
+            self._lobes[key] = propagation.mean_two_way_factor(
+                grid, self.table.height_m, heights_m, sea_state, vertical=self.vertical
+            )
+        lobes = self._lobes[key]
+        at = range_m / _TABLE_STEP_M - 1.0
+        low = min(max(int(at), 0), len(lobes) - 2)
+        share = min(max(at - low, 0.0), 1.0)
+        return float((1.0 - share) * lobes[low] + share * lobes[low + 1])
 
-        Two-ray interference with a reflection that roughness weakens (Ament): this makes the nulls in which a small
-        boat vanishes for a while.
-        """
-        low, high = heights_m
-        grazing = self.table.height_m / range_m
-        rough = math.pi * _WAVE_HEIGHT_M[sea_state] / 4.0 * grazing / WAVELENGTH_M
-        rho = math.exp(-8.0 * rough**2)
-        total = 0.0
-        steps = 7
-        for i in range(steps):
-            h = low + (high - low) * i / (steps - 1)
-            if range_m < self.horizon_m(h):
-                phase = 4.0 * math.pi * self.table.height_m * h / (WAVELENGTH_M * range_m)
-                total += (1.0 + rho**2 - 2.0 * rho * math.cos(phase)) ** 2
-        return total / steps
+    def grazing_deg(self, range_m: Floats) -> Floats:
+        """Angle between ray and a round sea; 0 and less beyond the sea's horizon."""
+        return np.degrees(self.table.height_m / range_m - range_m / (2.0 * EARTH_M))
 
-    def clutter_to_noise(self, range_m: NDArray[np.floating], sea_state: int) -> NDArray[np.float64]:
-        """Mean sea clutter against noise, single pulse, for each range (m); 0 beyond the sea horizon."""
-        t = self.table
-        grazing = np.degrees(t.height_m / range_m - range_m / (2.0 * 8.495e6))
-        area = range_m * math.radians(t.beam_width_deg) * self.range_resolution_m
-        sigma = 10.0 ** (sigma0_db(np.maximum(grazing, 0.05), sea_state) / 10.0) * area
-        unit = self.snr(1.0, 1000.0)
-        return np.where(grazing > 0.0, sigma * unit * (1000.0 / range_m) ** 4, 0.0)
+    def cell_m2(self, range_m: Floats) -> Floats:
+        """Area of sea that one resolution cell holds."""
+        return range_m * math.radians(self.table.beam_width_deg) * self.range_resolution_m
+
+    def clutter_to_noise(self, range_m: Floats, sea_state: int) -> Floats:
+        """Mean sea clutter against noise for each range (m); 0 beyond the sea's horizon."""
+        grazing = self.grazing_deg(range_m)
+        sigma0_db = reflectivity.sea_sigma0_db(np.clip(grazing, 0.05, 60.0), sea_state, vertical=self.vertical)
+        cnr = self.snr_at(1.0, range_m) * self.cell_m2(range_m) * 10.0 ** (sigma0_db / 10.0)
+        return np.where(grazing > 0.0, cnr, 0.0)
 
     def k_shape(self, range_m: float) -> float:
-        """Shape nu of the K distribution at that range (HH, across the swell), limited to 0.3..10."""
-        grazing = math.degrees(self.table.height_m / range_m)
-        area = range_m * math.radians(self.table.beam_width_deg) * self.range_resolution_m
-        log_nu = 2.0 / 3.0 * math.log10(max(grazing, 0.05)) + 5.0 / 8.0 * math.log10(area) - K_SHAPE_HH
-        return float(np.clip(10.0**log_nu, 0.3, 10.0))
+        """Shape of the K distribution at that range, over all looks against the swell."""
+        return float(self.k_shapes(np.array([range_m]))[0])
 
+    def k_shapes(self, range_m: Floats, swell_cos2: float = 0.0) -> Floats:
+        """Shape of the K distribution at each range, see `reflectivity.k_shape`."""
+        grazing = np.maximum(self.grazing_deg(range_m), 0.0)
+        return reflectivity.k_shape(grazing, self.cell_m2(range_m), swell_cos2, vertical=self.vertical)
 
-def sigma0_db(grazing_deg: NDArray[np.float64], sea_state: int) -> NDArray[np.float64]:
-    """Sea reflectivity, dB m2/m2, HH, at 9.41 GHz: the NRL model."""
-    c1, c2, c3, c4, c5 = _NRL_HH
-    a = np.asarray(grazing_deg, dtype=np.float64)
-    frequency = (27.5 + c3 * a) * math.log10(FREQUENCY_GHZ) / (1.0 + 0.95 * a)
-    waves = c4 * (1.0 + sea_state) ** (1.0 / (2.0 + 0.085 * a + 0.033 * sea_state))
-    return np.asarray(c1 + c2 * np.log10(np.sin(np.radians(a))) + frequency + waves + c5 * a**2)
+    def rain_to_noise(self, range_m: Floats, rate_mm_h: float) -> Floats:
+        """Mean rain clutter against noise for each range, its own attenuation not in it (`rain_loss` has that)."""
+        t = self.table
+        half_height = range_m * math.tan(math.radians(t.elevation_beam_deg) / 2.0)
+        height = np.minimum(half_height, RAIN_TOP_M) + np.minimum(half_height, t.height_m)
+        volume = self.cell_m2(range_m) * height
+        return np.asarray(self.snr_at(1.0, range_m) * volume * reflectivity.rain_volume_m2_per_m3(rate_mm_h))
 
-
-def detection_probability(signal_to_interference: float, false_alarm: float) -> float:
-    """Pd of a Swerling I target behind a square-law detector."""
-    return float(false_alarm ** (1.0 / (1.0 + signal_to_interference)))
+    def rain_loss(self, range_m: Floats, rate_mm_h: float) -> Floats:
+        """Two-way power that is left after that way through rain."""
+        return np.asarray(10.0 ** (-2.0 * reflectivity.rain_loss_db_per_m(rate_mm_h) * range_m / 10.0))

@@ -1,11 +1,13 @@
-"""Radar video, sector by sector: noise, sea clutter and echoes as the receiver quantises them.
+"""Radar video, sector by sector: noise, sea, rain, land, echoes and spikes, as powers against mean noise.
 
 Promises:
-- `sector(k)` depends on (scenario, seed, k) alone; sectors may be skipped;
-- an echo is spread by the two-way beam in azimuth and by the pulse in range, fluctuates as Swerling I (one exponential
-  power per vessel and turn, shared out to scatterers along the hull), and comes from where the vessel is just then;
-- the receiver is logarithmic with automatic sea control: a sample is 0 below a threshold that follows mean noise and
-  mean clutter over range, then one step per 4 dB up to 15.
+- `sector(k)` depends on (scenario, seed, grid, k) alone; sectors may be skipped;
+- an echo has the RCS of its aspect, is spread by the two-way beam in azimuth and by the pulse in range, fluctuates by
+  its Swerling case (one draw per vessel and turn, shared out to scatterers along the hull), and comes from where the
+  vessel is just then;
+- the sea is K-distributed with the shape of its range and of the look against the swell; its texture drifts with the
+  waves and is another after `TEXTURE_S` seconds; its speckle is another every turn;
+- noise, sea, rain, land, echoes and spikes add as powers.
 """
 
 from __future__ import annotations
@@ -17,162 +19,248 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hardware_sim.geo import polar, wrap180
-from hardware_sim.radar import clutter, navico
+from hardware_sim.radar import antenna, clutter, fluctuation
+from hardware_sim.radar.interference import Interference
+from hardware_sim.radar.land import STEADY_SHARE, Land
+from hardware_sim.radar.maps import RandomMap
 from hardware_sim.radar.physics import Radar
 from hardware_sim.seeds import generator
+from hardware_sim.vessels import aspect_deg
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
+    from hardware_sim.motion import State
     from hardware_sim.world import Vessel, World
 
-SPOKE_DEG = 360.0 / navico.SPOKES_PER_TURN
-NOISE_THRESHOLD_DB = 9.0
-CLUTTER_THRESHOLD_DB = 11.0
-STEP_DB = 4.0
-SIDELOBE_DB = -30.0
-SIDELOBE_REACH_DEG = 10.0
+    Plane = NDArray[np.float32]
+
 SCATTERER_SPACING_M = 12.0
+TEXTURE_S = 8.0
+DRIFT_SHARE = 0.3
+"""Of the wind's speed: how fast the waves that carry the texture run."""
+BANDS = 24
+SWELL_CLASSES = (-1.0, -0.5, 0.0, 0.5, 1.0)
+RAIN_CELL_M = 2500.0
+MOST_PULSES = 16
+FAR_REACH_SNR = 1e7
+"""From here on sidelobes beyond a few beamwidths rise above the noise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """The spokes of a turn, the cells of a spoke, where the last cell ends, and into how many sectors a turn is cut."""
+
+    spokes: int
+    cells: int
+    range_m: float
+    sectors: int
+
+    @property
+    def rows(self) -> int:
+        """Spokes of a sector."""
+        return self.spokes // self.sectors
+
+    @property
+    def spoke_deg(self) -> float:
+        """Angle between spokes."""
+        return 360.0 / self.spokes
+
+    @property
+    def cell_m(self) -> float:
+        """Length of a cell."""
+        return self.range_m / self.cells
+
+    @property
+    def ranges_m(self) -> NDArray[np.floating]:
+        """Ranges of the cells' middles."""
+        return (np.arange(self.cells) + 0.5) * self.cell_m
 
 
 @dataclass(frozen=True, slots=True)
 class _Scatterer:
     """A part of a hull: share of its cross-section, metres ahead of the middle."""
 
-    vessel: Vessel
     share: float
     ahead_m: float
 
 
 class Video:
-    """The video of one radar. A sector is the 32 spokes of one datagram."""
+    """The video of one radar on one grid."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, grid: Grid) -> None:
         self._world = world
+        self.grid = grid
         self._radar = Radar(world.scenario.radar)
-        table = world.scenario.radar
-        self._cell_m = table.range_m / navico.SAMPLES
-        ranges = (np.arange(navico.SAMPLES) + 0.5) * self._cell_m
-        sea = world.scenario.weather.sea_state
-        mean_clutter = self._radar.clutter_to_noise(ranges, sea)
-        threshold = np.maximum(
-            10.0 ** (NOISE_THRESHOLD_DB / 10.0), mean_clutter * 10.0 ** (CLUTTER_THRESHOLD_DB / 10.0)
+        self._weather = world.scenario.weather
+        self._last: tuple[int, Plane] = (-1, np.empty((0, 0), dtype=np.float32))
+        self._fluctuations: dict[tuple[str, int], float] = {}
+        self._hulls = {v.id: _scatterers(v, world.seed) for v in world.vessels}
+        loss = self._radar.rain_loss(grid.ranges_m, self._weather.rain_mm_h)
+        sea = self._radar.clutter_to_noise(grid.ranges_m, self._weather.sea_state) * loss
+        self._clutter_gain = sea.astype(np.float32)
+        self._rain = self._radar.rain_to_noise(grid.ranges_m, self._weather.rain_mm_h) * loss
+        self.mean_clutter = sea + self._rain
+        """(cells,) mean clutter of sea and rain against noise."""
+        self._loss = loss.astype(np.float32)
+        self._make_tiles()
+        heading = world.scenario.radar.heading_deg
+        bearings = heading + np.arange(grid.spokes) * grid.spoke_deg
+        coasts = world.scenario.coast
+        self._land = (
+            Land(coasts, self._radar, bearings, grid.ranges_m, generator(world.seed, "land")) if coasts else None
         )
-        self._inverse = (1.0 / threshold).astype(np.float32)
-        self._clutter_gain = (mean_clutter / threshold).astype(np.float32)
-        self._make_tiles(ranges, sea)
-        self._levels = _level_table()
-        self._scatterers = tuple(s for v in world.vessels for s in _scatterers(v, world.seed))
+        rejects = world.scenario.radar.interference_rejection
+        self._interference = None if rejects else Interference(world, self._radar)
+        self._showers = RandomMap(generator(world.seed, "showers"), RAIN_CELL_M, 4.0 * grid.range_m)
 
-    def sector(self, index: int) -> NDArray[np.uint8]:
-        """(32, 1024) samples 0..15 of sector `index`, counted since the radar began to transmit."""
-        turn, sector = divmod(index, navico.DATAGRAMS_PER_TURN)
-        first = sector * navico.SPOKES_PER_DATAGRAM
+    def sector(self, index: int) -> Plane:
+        """(rows, cells) powers of sector `index`, counted since the radar began to transmit. Not to be written to."""
+        if index != self._last[0]:
+            self._last = (index, self._make(index))
+        return self._last[1]
+
+    def _make(self, index: int) -> Plane:
+        grid = self.grid
+        turn, sector = divmod(index, grid.sectors)
+        first, t = sector * grid.rows, index / grid.sectors * self._radar.turn_s
+        bearings = self._world.scenario.radar.heading_deg + (first + np.arange(grid.rows)) * grid.spoke_deg
         rng = generator(self._world.seed, "video", index)
-        noise_rows = _rows(self._noise, int(rng.integers(navico.SPOKES_PER_TURN)))
-        drift = int(turn * self._radar.turn_s * self._drift_mps / self._cell_m) % navico.SAMPLES
-        texture = self._texture[first : first + navico.SPOKES_PER_DATAGRAM, drift : drift + navico.SAMPLES]
-        turn_offset = int(generator(self._world.seed, "sea", turn).integers(navico.SPOKES_PER_TURN))
-        power = _rows(self._speckle, first + turn_offset) * texture
-        power *= self._clutter_gain
-        power += noise_rows * self._inverse
-        self._add_echoes(power, index)
-        return self._levels[power.view(np.uint16)[:, 1::2]]
+        power = _rows(self._noise, int(rng.integers(grid.spokes)), grid.rows).copy()
+        if self._weather.rain_mm_h > 0.0:
+            power *= 1.0 + self._rain_over_noise(bearings, t)
+        turn_offset = int(generator(self._world.seed, "sea", turn).integers(grid.spokes))
+        speckle = _rows(self._speckle, first + turn_offset, grid.rows)
+        sea = self._texture(first, float(bearings[grid.rows // 2]), t)
+        sea *= speckle
+        sea *= self._clutter_gain
+        if self._land is not None:
+            sea *= self._land.open_sea[first : first + grid.rows]
+            still = np.float32(STEADY_SHARE) + np.float32(1.0 - STEADY_SHARE) * speckle
+            sea += self._land.echo[first : first + grid.rows] * still * self._loss
+        power += sea
+        self._add_echoes(power, bearings, index)
+        if self._interference is not None:
+            self._interference.add(power, bearings, t, self._radar.turn_s / grid.spokes, grid.cell_m)
+        return power
 
-    def _make_tiles(self, ranges: NDArray[np.floating], sea: int) -> None:
-        seed, shape = self._world.seed, (navico.SPOKES_PER_TURN, navico.SAMPLES)
-        pulse = self._radar.range_resolution_m / self._cell_m
-        beam = self._world.scenario.radar.beam_width_deg / SPOKE_DEG
-        self._noise = clutter.noise(generator(seed, "noise"), shape, pulse)
+    def _make_tiles(self) -> None:
+        seed, grid, radar = self._world.seed, self.grid, self._radar
+        shape = (grid.spokes, grid.cells)
+        pulse = radar.range_resolution_m / grid.cell_m
+        beam = radar.table.beam_width_deg / grid.spoke_deg
+        pulses = int(radar.table.prf_hz * radar.turn_s / grid.spokes)
+        self._noise = clutter.noise(generator(seed, "noise"), shape, pulse, min(max(pulses, 1), MOST_PULSES))
         self._speckle = clutter.speckle(generator(seed, "speckle"), shape, beam, pulse)
-        middle = float(ranges[len(ranges) // 6])  # where clutter matters: the near third
-        length = clutter.texture_length_m(self._world.scenario.weather.wind_mps)
-        nu = self._radar.k_shape(middle)
-        spokes = math.degrees(length / middle) / SPOKE_DEG
-        tile = clutter.texture(generator(seed, "texture", sea), shape, nu, spokes, length / self._cell_m)
-        self._texture = np.concatenate((tile, tile), axis=1)
-        self._drift_mps = 0.3 * self._world.scenario.weather.wind_mps
+        length = clutter.texture_length_m(self._weather.wind_mps)
+        middle = grid.range_m / 6.0  # where clutter matters: the near third
+        spokes = math.degrees(length / middle) / grid.spoke_deg
+        self._fields = []
+        for which in ("texture", "later texture"):
+            field = clutter.texture_field(generator(seed, which), shape, spokes, length / grid.cell_m)
+            self._fields.append(np.concatenate((field, field), axis=1))  # so that a drift needs no wrapping
+        edges = np.linspace(0, grid.cells, BANDS + 1).astype(int)
+        centres = grid.ranges_m[np.minimum((edges[:-1] + edges[1:]) // 2, grid.cells - 1)]
+        shapes = [float(nu) for cos2 in SWELL_CLASSES for nu in radar.k_shapes(centres, cos2)]
+        self._gammas = clutter.TextureTable(shapes).values.ravel()
+        band = np.repeat(np.arange(BANDS), np.diff(edges))
+        self._shape_of_cell = [
+            ((k * BANDS + band) * clutter.LEVELS).astype(np.int32) for k in range(len(SWELL_CLASSES))
+        ]
 
-    def _add_echoes(self, power: NDArray[np.float32], index: int) -> None:
-        table = self._world.scenario.radar
-        t = (index + 0.5) / navico.DATAGRAMS_PER_TURN * self._radar.turn_s
-        first_deg = index % navico.DATAGRAMS_PER_TURN * navico.SPOKES_PER_DATAGRAM * SPOKE_DEG + table.heading_deg
-        middle_deg = first_deg + navico.SPOKES_PER_DATAGRAM / 2 * SPOKE_DEG
-        bearings = first_deg + np.arange(navico.SPOKES_PER_DATAGRAM) * SPOKE_DEG
-        reach = SIDELOBE_REACH_DEG + navico.SPOKES_PER_DATAGRAM / 2 * SPOKE_DEG
-        for s in self._scatterers:
-            state = s.vessel.at(t)
-            heading = math.radians(state.cog_deg)
-            east = state.east_m + s.ahead_m * math.sin(heading)
-            north = state.north_m + s.ahead_m * math.cos(heading)
-            range_m, bearing = polar(east, north)
-            if range_m > table.range_m + 100.0 or abs(wrap180(bearing - middle_deg)) > reach:
+    def _texture(self, first: int, bearing_deg: float, t_s: float) -> Plane:
+        """The sea's texture in a sector: two fields that take turns, both drifting, as gamma powers."""
+        look = math.radians(bearing_deg - self._weather.wind_from_deg)
+        drift_m = -DRIFT_SHARE * self._weather.wind_mps * t_s * math.cos(look)
+        at = int(-drift_m / self.grid.cell_m) % self.grid.cells
+        phase = math.pi / 2.0 * t_s / TEXTURE_S
+        a, b = (f[first : first + self.grid.rows, at : at + self.grid.cells] for f in self._fields)
+        field = np.float32(math.cos(phase)) * a + np.float32(math.sin(phase)) * b
+        nearest = min(range(len(SWELL_CLASSES)), key=lambda k: abs(SWELL_CLASSES[k] - math.cos(2.0 * look)))
+        return np.take(self._gammas, clutter.TextureTable.levels(field) + self._shape_of_cell[nearest])
+
+    def _rain_over_noise(self, bearings: NDArray[np.floating], t_s: float) -> Plane:
+        """Mean rain clutter against noise: showers go with the wind; read at every eighth cell of the outer spokes."""
+        wind, way = math.radians(self._weather.wind_from_deg), self._weather.wind_mps * t_s
+        ranges = self.grid.ranges_m[::8]
+        b = np.radians(bearings[[0, -1]])[:, None]
+        shower = self._showers.at(ranges * np.sin(b) + way * math.sin(wind), ranges * np.cos(b) + way * math.cos(wind))
+        ends = np.repeat(np.exp(1.6 * (shower - 0.5)), 8, axis=1)[:, : self.grid.cells] * self._rain  # rate: mean 1
+        share = np.linspace(0.0, 1.0, self.grid.rows)[:, None]
+        return np.asarray((1.0 - share) * ends[0] + share * ends[1], dtype=np.float32)
+
+    def _add_echoes(self, power: Plane, bearings: NDArray[np.floating], index: int) -> None:
+        grid = self.grid
+        t = (index + 0.5) / grid.sectors * self._radar.turn_s
+        middle_deg = float(bearings[0]) + grid.rows / 2 * grid.spoke_deg
+        for vessel in self._world.vessels:
+            state = vessel.at(t)
+            range_m, bearing = polar(state.east_m, state.north_m)
+            away = abs(wrap180(bearing - middle_deg)) - grid.rows / 2 * grid.spoke_deg
+            length_deg = math.degrees(math.atan2(vessel.length_m / 2.0, range_m))
+            if range_m > grid.range_m + vessel.length_m or away > antenna.REACH_DEG + length_deg:
                 continue
             turn = round(t / self._radar.turn_s - wrap180(middle_deg - bearing) / 360.0 - 0.5 + 1e-9)
-            snr = self._snr(s, range_m, turn)
-            off = (bearings - bearing + 180.0) % 360.0 - 180.0
-            self._spread(power, snr * _beam(off, table.beam_width_deg), range_m)
+            seen_from = aspect_deg(state.east_m, state.north_m, state.heading_deg)
+            rcs = vessel.kind.rcs_at(seen_from) * self._fluctuation(vessel, turn)
+            for s in self._hulls[vessel.id]:
+                self._add_scatterer(power, bearings, vessel, _at(state, s.ahead_m), rcs * s.share)
+        if len(self._fluctuations) > 4 * len(self._world.vessels) + 16:
+            self._fluctuations.clear()
 
-    def _snr(self, s: _Scatterer, range_m: float, turn: int) -> float:
-        """Echo against noise, with this turn's Swerling I fluctuation."""
-        fluctuation = generator(self._world.seed, "rcs", s.vessel.id, turn).exponential()
-        lift = self._radar.propagation(range_m, s.vessel.kind.radar_heights_m, self._world.scenario.weather.sea_state)
-        return self._radar.snr(s.vessel.kind.rcs_m2 * s.share, range_m) * lift * float(fluctuation)
+    def _add_scatterer(
+        self, power: Plane, bearings: NDArray[np.floating], vessel: Vessel, place: tuple[float, float], rcs_m2: float
+    ) -> None:
+        range_m, bearing = polar(*place)
+        if self._land is not None and self._land.hides(bearing, range_m, vessel.kind.height_m):
+            return
+        snr = self._radar.snr(rcs_m2, range_m) * float(
+            self._radar.rain_loss(np.array(range_m), self._weather.rain_mm_h)
+        )
+        snr *= self._radar.propagation(range_m, vessel.kind.radar_heights_m, self._weather.sea_state)
+        width = self._radar.table.beam_width_deg
+        off = (bearings - bearing + 180.0) % 360.0 - 180.0
+        if snr < FAR_REACH_SNR and float(np.min(np.abs(off))) > 4.0 * width:
+            return
+        self._spread(power, snr * antenna.one_way_gain(off, width) ** 2, range_m, snr)
 
-    def _spread(self, power: NDArray[np.float32], over_spokes: NDArray[np.float64], range_m: float) -> None:
-        """Add an echo around its range, as wide as the pulse."""
-        width = self._radar.range_resolution_m
-        low = max(0, int((range_m - 3.0 * width) / self._cell_m))
-        high = min(navico.SAMPLES, int((range_m + 3.0 * width) / self._cell_m) + 1)
+    def _fluctuation(self, vessel: Vessel, turn: int) -> float:
+        key = (vessel.id, turn)
+        if key not in self._fluctuations:
+            rng = generator(self._world.seed, "rcs", vessel.id, turn)
+            self._fluctuations[key] = fluctuation.draw(rng, fluctuation.swerling(vessel.table.kind))
+        return self._fluctuations[key]
+
+    def _spread(self, power: Plane, over_spokes: NDArray[np.floating], range_m: float, snr: float) -> None:
+        """Add an echo around its range, as the pulse is shaped."""
+        width, pulse = self._radar.range_resolution_m, self._radar.table.pulse
+        reach = antenna.pulse_reach_m(width, pulse, snr)
+        low = max(0, int((range_m - reach) / self.grid.cell_m))
+        high = min(self.grid.cells, int((range_m + reach) / self.grid.cell_m) + 1)
         if high <= low:
             return
-        cells = (np.arange(low, high) + 0.5) * self._cell_m
-        shape = np.exp(-4.0 * math.log(2.0) * ((cells - range_m) / width) ** 2) * self._inverse[low:high]
-        power[:, low:high] += np.outer(over_spokes, shape).astype(np.float32)
+        cells = (np.arange(low, high) + 0.5) * self.grid.cell_m
+        power[:, low:high] += np.outer(over_spokes, antenna.pulse_power(cells - range_m, width, pulse)).astype(
+            np.float32
+        )
 
 
-def spokes(world: World, video: Video) -> Iterator[tuple[float, bytes]]:
-    """(t, datagram) of a HALO that turns since t = 0, in order of time, for ever."""
-    table = world.scenario.radar
-    heading = navico.heading_word(table.heading_deg)
-    turn_s = 60.0 / table.rpm
-    index = 0
-    while True:
-        samples = video.sector(index)
-        block = navico.datagram(samples, index * navico.SPOKES_PER_DATAGRAM, round(table.range_m), heading)
-        index += 1
-        yield index / navico.DATAGRAMS_PER_TURN * turn_s, block
+def _at(state: State, ahead_m: float) -> tuple[float, float]:
+    heading = math.radians(state.heading_deg)
+    return state.east_m + ahead_m * math.sin(heading), state.north_m + ahead_m * math.cos(heading)
 
 
-def _beam(off_deg: NDArray[np.floating], width_deg: float) -> NDArray[np.float64]:
-    """Two-way gain: a Gaussian main lobe of that one-way -3 dB width, flat sidelobes next to it."""
-    one_way = np.exp(-4.0 * math.log(2.0) * (off_deg / width_deg) ** 2)
-    floor = np.where(np.abs(off_deg) < SIDELOBE_REACH_DEG, 10.0 ** (SIDELOBE_DB / 10.0), 0.0)
-    return np.asarray(np.maximum(one_way, floor) ** 2)
-
-
-def _rows(tile: NDArray[np.float32], first: int) -> NDArray[np.float32]:
-    """32 rows of a periodic tile."""
+def _rows(tile: Plane, first: int, rows: int) -> Plane:
+    """So many rows of a periodic tile."""
     first %= len(tile)
-    end = first + navico.SPOKES_PER_DATAGRAM
+    end = first + rows
     if end <= len(tile):
         return tile[first:end]
     return np.concatenate((tile[first:], tile[: end - len(tile)]))
-
-
-def _level_table() -> NDArray[np.uint8]:
-    """Sample value by the upper 16 bits of a float32 power over threshold (sign, exponent, 7 bits of mantissa)."""
-    values = (np.arange(65536, dtype=np.uint32) << 16).view(np.float32)
-    levels = np.zeros(65536, dtype=np.uint8)
-    over = np.isfinite(values) & (values >= 1.0)
-    levels[over] = np.clip(1.0 + 10.0 * np.log10(values[over].astype(np.float64)) / STEP_DB, 1.0, 15.0).astype(np.uint8)
-    return levels
 
 
 def _scatterers(vessel: Vessel, seed: int) -> tuple[_Scatterer, ...]:
     n = max(1, round(vessel.length_m / SCATTERER_SPACING_M))
     shares = generator(seed, "hull", vessel.id).dirichlet([1.5] * n)
     spacing = vessel.length_m / n
-    return tuple(_Scatterer(vessel, float(shares[i]), (i + 0.5) * spacing - vessel.length_m / 2.0) for i in range(n))
+    return tuple(_Scatterer(float(shares[i]), (i + 0.5) * spacing - vessel.length_m / 2.0) for i in range(n))

@@ -1,0 +1,243 @@
+"""What can leave a simulated radar, by name: each a stream of (t, datagram or sentence) in order of time.
+
+Promises:
+- `t` is seconds since the scenario's start, when the bytes leave; a stream never ends and depends on (scenario, seed,
+  start time) alone;
+- emissions of one radar show one sea and the same vessels: video on one grid is made once, and a vessel's fluctuation
+  in a turn is the same on every grid;
+- `group` and `port` are where a real device sends; live they stand in for nothing (all goes to the loopback), in a
+  capture they are the addresses.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import partial
+from heapq import merge
+from itertools import count
+from typing import TYPE_CHECKING
+
+from hardware_sim import nmea
+from hardware_sim.geo import polar
+from hardware_sim.radar import arpa, cat010, cat034, cat048, cat240, lwe, navico
+from hardware_sim.radar.asterix import Source
+from hardware_sim.radar.cat240 import Coding
+from hardware_sim.radar.physics import BOLTZMANN_T0, Radar
+from hardware_sim.radar.receiver import Logarithmic, SeaControlled
+from hardware_sim.radar.video import Grid, Video
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hardware_sim.world import World
+
+    Stream = Iterator[tuple[float, bytes]]
+
+SOURCE = Source(25, 10)
+SECTOR_CROSSINGS = 8
+ASTERIX_DELAY_S = 0.2
+"""From the beam's passing to the plot's leaving."""
+
+
+class Station:
+    """A radar of a run: the world, when it starts, and video that several emissions share."""
+
+    def __init__(self, world: World, start_unix_s: float) -> None:
+        self.world = world
+        self.start_unix_s = start_unix_s
+        self.table = world.scenario.radar
+        self.turn_s = 60.0 / self.table.rpm
+        self._videos: dict[Grid, Video] = {}
+
+    def video(self, grid: Grid) -> Video:
+        """The video on that grid."""
+        if grid not in self._videos:
+            self._videos[grid] = Video(self.world, grid)
+        return self._videos[grid]
+
+    def fine_grid(self) -> Grid:
+        """2,048 spokes of 1,024 cells over the scenario's range, in 64 sectors."""
+        return Grid(
+            spokes=navico.SPOKES_PER_TURN,
+            cells=navico.SAMPLES,
+            range_m=self.table.range_m,
+            sectors=navico.DATAGRAMS_PER_TURN,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emission:
+    """One kind of output. `serial`: it leaves by a serial line instead of datagrams. `lines`: it is text."""
+
+    what: str
+    stream: Callable[[Station], Stream]
+    group: str = "239.255.0.1"
+    port: int = 21_131
+    serial: bool = False
+    lines: bool = False
+
+
+def _navico(station: Station, model: navico.Model) -> Stream:
+    video = station.video(station.fine_grid())
+    receiver = SeaControlled(video.mean_clutter)
+    heading = navico.heading_word(station.table.heading_deg)
+    for index in count():
+        samples = receiver.samples(video.sector(index))
+        first = index * navico.SPOKES_PER_DATAGRAM
+        block = navico.datagram(samples, first, round(station.table.range_m), heading, model)
+        yield (index + 1) / navico.DATAGRAMS_PER_TURN * station.turn_s, block
+
+
+def _cat240(station: Station, coding: Coding) -> Stream:
+    """A summary each turn, then a message (or several) for each spoke as it ends."""
+    grid = station.fine_grid()
+    video = station.video(grid)
+    receiver = Logarithmic() if coding.bits == 8 else SeaControlled(video.mean_clutter)
+    numbers = cat240.sequence_numbers()
+    text = f"{grid.spokes} x {grid.cells} x {coding.bits} bit, {grid.range_m:.0f} m"
+    for index in count():
+        turn, sector = divmod(index, grid.sectors)
+        if sector == 0:
+            yield turn * station.turn_s, cat240.summary(SOURCE, next(numbers), text)
+        samples = receiver.samples(video.sector(index))
+        for row in range(grid.rows):
+            spoke = sector * grid.rows + row
+            t = (turn + (spoke + 1) / grid.spokes) * station.turn_s
+            start = station.table.heading_deg + spoke * grid.spoke_deg
+            radial = cat240.Radial(
+                unix_s=station.start_unix_s + t,
+                start_deg=start,
+                end_deg=start + grid.spoke_deg,
+                cell_m=grid.cell_m,
+                samples=samples[row],
+            )
+            yield from ((t, message) for message in cat240.messages(SOURCE, numbers, radial, coding))
+
+
+def _by_time(station: Station, turn_items: Callable[[int, arpa.Turn], list[tuple[float, bytes]]]) -> Stream:
+    """What each turn leads to, in order of time from 0 on, a turn late at most."""
+    pending: list[tuple[float, bytes]] = []
+    for turn, said in arpa.turns(station.world):
+        pending = sorted([*pending, *turn_items(turn, said)], key=lambda item: item[0])
+        done = [item for item in pending if item[0] <= turn * station.turn_s]
+        pending = pending[len(done) :]
+        yield from (item for item in done if item[0] >= 0.0)
+
+
+def _cat048(station: Station) -> Stream:
+    table = station.table
+    radar = Radar(table)
+    noise_dbm = 10.0 * math.log10(BOLTZMANN_T0 * table.bandwidth_hz * 1000.0) + table.noise_and_loss_db
+    site = station.world.scenario.site
+
+    def target(plot: arpa.RadarPlot | None, place: tuple[float, float], t_s: float) -> cat048.Target:
+        range_m, azimuth = polar(*place)
+        wide = (
+            None if plot is None else min(11.0, radar.table.beam_width_deg * (1.0 + math.log10(1.0 + plot.snr)) / 2.0)
+        )
+        return cat048.Target(
+            unix_s=station.start_unix_s + t_s,
+            range_m=range_m,
+            azimuth_deg=azimuth,
+            run_length_deg=wide,
+            amplitude_dbm=None if plot is None else noise_dbm + 10.0 * math.log10(plot.snr),
+            detected=plot is not None,
+        )
+
+    def items(turn: int, said: arpa.Turn) -> list[tuple[float, bytes]]:
+        out = [
+            (p.t_s + ASTERIX_DELAY_S, cat048.targets(SOURCE, [target(p, (p.east_m, p.north_m), p.t_s)]))
+            for p in said.loose
+        ]
+        for r in said.reports:
+            place = (r.east_m, r.north_m) if r.plot is None else (r.plot.east_m, r.plot.north_m)
+            tracked = replace(target(r.plot, place, r.t_s), track=_track(r))
+            out.append((r.t_s + ASTERIX_DELAY_S, cat048.targets(SOURCE, [tracked])))
+        for k in range(SECTOR_CROSSINGS):
+            azimuth = 360.0 * k / SECTOR_CROSSINGS
+            t = (turn + (azimuth - table.heading_deg) % 360.0 / 360.0) * station.turn_s
+            unix_s = station.start_unix_s + t
+            where = (site.lat, site.lon, table.height_m)
+            mark = cat034.sector_crossing(SOURCE, unix_s, azimuth)
+            out.append((t, cat034.north_marker(SOURCE, unix_s, station.turn_s, where) if k == 0 else mark))
+        return out
+
+    return _by_time(station, items)
+
+
+def _cat010(station: Station) -> Stream:
+    def target(r: arpa.TargetReport) -> cat010.Target:
+        range_m, azimuth = polar(r.east_m, r.north_m)
+        _, course = polar(r.v_east, r.v_north)
+        loudness = None if r.plot is None else min(255, max(0, round(40.0 + 4.0 * 10.0 * math.log10(r.plot.snr))))
+        return cat010.Target(
+            unix_s=station.start_unix_s + r.t_s,
+            range_m=range_m,
+            azimuth_deg=azimuth,
+            size_m=None if r.plot is None else r.plot.size_m,
+            orientation_deg=course,
+            amplitude=loudness,
+            track=_track(r),
+        )
+
+    def items(turn: int, said: arpa.Turn) -> list[tuple[float, bytes]]:
+        t = turn * station.turn_s
+        out = [(t, cat010.start_of_cycle(SOURCE, station.start_unix_s + t))]
+        if turn % 4 == 0:
+            out.append((t, cat010.periodic_status(SOURCE, station.start_unix_s + t, operational=True)))
+        return out + [(r.t_s + ASTERIX_DELAY_S, cat010.targets(SOURCE, [target(r)])) for r in said.reports]
+
+    return _by_time(station, items)
+
+
+def _track(r: arpa.TargetReport) -> cat048.Track:
+    speed, course = polar(r.v_east, r.v_north)
+    return cat048.Track(
+        number=r.number, speed_mps=speed, course_deg=course, tentative=r.status == "Q", ended=r.status == "L"
+    )
+
+
+def _ttm(station: Station) -> Stream:
+    return arpa.sentences(station.world, station.start_unix_s)
+
+
+def _network(station: Station) -> Stream:
+    """TTM and TLL of each target, one datagram each turn and target."""
+    talker = lwe.Talker()
+    for t, report in arpa.reports(station.world):
+        lat, lon = station.world.geo(report.east_m, report.north_m)
+        at = station.start_unix_s + report.t_s
+        tll = nmea.tll(number=report.number, lat=lat, lon=lon, name="", status=report.status, unix_s=at)
+        both = [arpa.ttm(report, station.start_unix_s), tll]
+        yield t, talker.datagram(both, unix_ms=round((station.start_unix_s + t) * 1000.0))
+
+
+def _coded(what: str, coding: Coding) -> Emission:
+    return Emission(what=what, stream=partial(_cat240, coding=coding), group="232.1.1.31")
+
+
+EMISSIONS: dict[str, Emission] = {
+    "ttm": Emission(what="NMEA 0183 TTM on a serial line, 38400 baud", stream=_ttm, serial=True, lines=True),
+    "network": Emission(
+        what="TTM and TLL in IEC 61162-450 datagrams", stream=_network, group="239.192.0.2", port=lwe.TARGET_PORT
+    ),
+    "spokes": Emission(what="Navico HALO spokes", stream=partial(_navico, model="halo"), group="236.6.9.51", port=7059),
+    "navico-4g": Emission(what="Navico 4G spokes", stream=partial(_navico, model="4g"), group="236.6.7.8", port=6678),
+    "cat240": _coded("ASTERIX CAT240 video, 8 bit logarithmic, femtosecond cells", Coding()),
+    "cat240-4bit": _coded("ASTERIX CAT240 video, 4 bit behind sea control", Coding(bits=4)),
+    "cat240-zlib": _coded("ASTERIX CAT240 video, 8 bit, deflated", Coding(compressed=True)),
+    "cat240-split": _coded("ASTERIX CAT240 video, 8 bit, a radial in three messages", Coding(max_cells=400)),
+    "cat240-nano": _coded("ASTERIX CAT240 video, 8 bit, nanosecond cells", Coding(nano=True)),
+    "cat048": Emission(what="ASTERIX CAT048 plots and tracks, CAT034 markers", stream=_cat048, group="225.1.0.1"),
+    "cat010": Emission(what="ASTERIX CAT010 tracks", stream=_cat010, group="225.1.0.1"),
+}
+
+
+def merged(station: Station, names: tuple[str, ...]) -> Iterator[tuple[float, str, bytes]]:
+    """(t, name, bytes) of several emissions in order of time."""
+
+    def named(name: str) -> Iterator[tuple[float, str, bytes]]:
+        return ((t, name, data) for t, data in EMISSIONS[name].stream(station))
+
+    return merge(*(named(n) for n in names), key=lambda item: item[0])

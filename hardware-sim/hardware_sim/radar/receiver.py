@@ -1,0 +1,59 @@
+"""From power to samples, as the radars' receivers do it.
+
+Promises:
+- `Logarithmic`: 8 bits of 0.4 dB from 10 dB below mean noise on; the sea and the noise are in it, nothing is cut;
+- `SeaControlled`: 4 bits; 0 below a threshold that follows mean noise and mean sea clutter over range (as an automatic
+  sea control sets it), then one step per 4 dB up to 15;
+- a power is looked up by the upper half of its float32 (7 bits of mantissa: 0.03 dB).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Plane = NDArray[np.float32]
+
+LOG_STEP_DB = 0.4
+LOG_FLOOR_DB = -10.0
+NOISE_THRESHOLD_DB = 9.0
+CLUTTER_THRESHOLD_DB = 11.0
+STEP_DB = 4.0
+
+
+class Logarithmic:
+    """8-bit logarithmic video."""
+
+    def __init__(self) -> None:
+        self._levels = _table(LOG_FLOOR_DB, LOG_STEP_DB, 255)
+
+    def samples(self, power: Plane) -> NDArray[np.uint8]:
+        """(spokes, cells) 0..255 of powers against mean noise."""
+        return np.asarray(self._levels[np.ascontiguousarray(power).view(np.uint16)[:, 1::2]])
+
+
+class SeaControlled:
+    """4-bit video behind sea control. `mean_clutter` (cells,) against noise."""
+
+    def __init__(self, mean_clutter: NDArray[np.floating]) -> None:
+        noise, sea = 10.0 ** (NOISE_THRESHOLD_DB / 10.0), 10.0 ** (CLUTTER_THRESHOLD_DB / 10.0)
+        self._inverse = (1.0 / np.maximum(noise, mean_clutter * sea)).astype(np.float32)
+        self._levels = _table(-STEP_DB, STEP_DB, 15)  # the threshold itself is level 1
+
+    def samples(self, power: Plane) -> NDArray[np.uint8]:
+        """(spokes, cells) 0..15 of powers against mean noise."""
+        return np.asarray(self._levels[(power * self._inverse).view(np.uint16)[:, 1::2]])
+
+
+def _table(floor_db: float, step_db: float, top: int) -> NDArray[np.uint8]:
+    """Level by the upper 16 bits of a little-endian float32 (sign, exponent, 7 bits of mantissa)."""
+    values = (np.arange(65536, dtype=np.uint32) << 16).view(np.float32)
+    levels = np.zeros(65536, dtype=np.uint8)
+    positive = np.isfinite(values) & (values > 0.0)
+    db = 10.0 * np.log10(values[positive].astype(np.float64))
+    levels[positive] = np.clip(np.floor((db - floor_db) / step_db + 1e-9), 0, top).astype(np.uint8)
+    return levels
