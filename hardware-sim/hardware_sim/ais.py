@@ -1,7 +1,8 @@
 """AIS messages from the bits up: ITU-R M.1371-5, annex 8, and the VDM sentence of IEC 61162-1.
 
 Promises:
-- messages 1 (168 bits), 5 (424), 18 (168), 24 part A (160) and part B (168), every bit accounted for;
+- messages 1 (168 bits), 5 (424), 14 (40 and the text), 18 (168), 21 (272), 24 part A (160) and part B (168), every bit
+  accounted for;
 - what a station does not know is sent as the standard's "not available" value, never as zero.
 """
 
@@ -31,11 +32,17 @@ class Position:
     nav_status: int = 0
     utc_second: int = 60
     accurate: bool = False
+    ais_class: str = "A"
+
+    @property
+    def sart(self) -> bool:
+        """Whether it comes from a search and rescue transmitter."""
+        return self.mmsi // 1_000_000 == 970
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Static:
-    """What a static report says. The aerial stands `bow_m` behind the bow and `port_m` from the port side."""
+    """What a static report says. `part`: 5 (class A), 24 or 25 (class B, message 24 parts A and B)."""
 
     mmsi: int
     name: str
@@ -45,6 +52,7 @@ class Static:
     beam_m: float
     draught_m: float = 0.0
     destination: str = ""
+    part: int = 5
 
     @property
     def dimensions(self) -> tuple[int, int, int, int]:
@@ -52,6 +60,31 @@ class Static:
         length, beam = max(1, round(self.length_m)), max(1, round(self.beam_m))
         bow, port = length * 2 // 3, beam // 2
         return min(bow, 511), min(length - bow, 511), min(port, 63), min(beam - port, 63)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aton:
+    """What an aid to navigation says of itself. `aid_type`: ITU-R M.1371-5, table 74."""
+
+    mmsi: int
+    name: str
+    aid_type: int
+    lat: float
+    lon: float
+    utc_second: int
+    length_m: float
+    beam_m: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SafetyText:
+    """Safety-related broadcast text."""
+
+    mmsi: int
+    text: str
+
+
+Message = Position | Static | Aton | SafetyText
 
 
 class Bits:
@@ -89,9 +122,14 @@ class Bits:
         return "".join(chr(v + 48 if v < 40 else v + 56) for v in values), fill
 
 
+def wire_knots(sog_mps: float) -> float:
+    """A speed as messages carry it: tenths of a knot, at most 102.2."""
+    return min(1022, round(sog_mps / KNOT_MPS * 10.0)) / 10.0
+
+
 def _motion(bits: Bits, p: Position) -> Bits:
     """Speed, accuracy, longitude, latitude, course, heading, second: the run that messages 1 and 18 share."""
-    bits.unsigned(min(1022, round(p.sog_mps / KNOT_MPS * 10.0)), 10).unsigned(int(p.accurate), 1)
+    bits.unsigned(round(wire_knots(p.sog_mps) * 10.0), 10).unsigned(int(p.accurate), 1)
     bits.signed(round(p.lon * 600_000), 28).signed(round(p.lat * 600_000), 27)
     bits.unsigned(round(p.cog_deg * 10.0) % 3600, 12)
     return bits.unsigned(511 if p.heading_deg is None else round(p.heading_deg) % 360, 9).unsigned(p.utc_second, 6)
@@ -120,8 +158,11 @@ def position_b(p: Position) -> Bits:
     """Message 18: position report of a class B carrier-sense station."""
     bits = Bits().unsigned(18, 6).unsigned(0, 2).unsigned(p.mmsi, 30).unsigned(0, 8)
     _motion(bits, p)
-    # spare; carrier sense, no display, DSC, whole band, message 22, autonomous, no RAIM; state: CSTDMA's fixed value
-    return bits.unsigned(0, 2).unsigned(0b1011100, 7).unsigned(1, 1).unsigned(0b1100000000000000110, 19)
+    bits.unsigned(0, 2)  # spare
+    if p.ais_class == "B-SO":  # SOTDMA, no display, DSC, whole band, message 22, autonomous, no RAIM; state: in sync
+        return bits.unsigned(0b0011100, 7).unsigned(0, 1).unsigned(0, 19)
+    # carrier sense, then as above; state: CSTDMA's fixed value
+    return bits.unsigned(0b1011100, 7).unsigned(1, 1).unsigned(0b1100000000000000110, 19)
 
 
 def static_b(s: Static) -> tuple[Bits, Bits]:
@@ -135,6 +176,35 @@ def static_b(s: Static) -> tuple[Bits, Bits]:
     b.unsigned(1, 2).unsigned(s.ship_type, 8).text("SIM", 3).unsigned(0, 4).unsigned(1, 20).text(s.callsign, 7)
     _dimensions(b, s).unsigned(1, 4).unsigned(0, 2)
     return a, b
+
+
+def aton(a: Aton) -> Bits:
+    """Message 21: aid-to-navigation report."""
+    bits = Bits().unsigned(21, 6).unsigned(0, 2).unsigned(a.mmsi, 30).unsigned(a.aid_type, 5).text(a.name, 20)
+    bits.unsigned(0, 1).signed(round(a.lon * 600_000), 28).signed(round(a.lat * 600_000), 27)
+    half, side = max(1, round(a.length_m / 2.0)), max(1, round(a.beam_m / 2.0))
+    bits.unsigned(half, 9).unsigned(half, 9).unsigned(side, 6).unsigned(side, 6)
+    bits.unsigned(7, 4).unsigned(a.utc_second, 6)  # surveyed position
+    return bits.unsigned(0, 1).unsigned(0, 8).unsigned(0, 4)  # on position; regional; no RAIM, real, autonomous, spare
+
+
+def safety_text(s: SafetyText) -> Bits:
+    """Message 14: safety-related broadcast."""
+    bits = Bits().unsigned(14, 6).unsigned(0, 2).unsigned(s.mmsi, 30).unsigned(0, 2)
+    return bits.text(s.text, len(s.text))
+
+
+def encoded(m: Message) -> Bits:
+    """The bits of any message."""
+    match m:
+        case Position():
+            return position_a(m) if m.ais_class == "A" else position_b(m)
+        case Aton():
+            return aton(m)
+        case SafetyText():
+            return safety_text(m)
+        case Static():
+            return static_a(m) if m.part == 5 else static_b(m)[m.part - 24]
 
 
 def _dimensions(bits: Bits, s: Static) -> Bits:

@@ -1,40 +1,77 @@
-"""When AIS stations speak, and what the receiver on the mast hears of them.
+"""When AIS stations speak, and in which slots.
 
 Promises:
-- reporting intervals of ITU-R M.1371-5, annex 1, table 1: class A 3 min at anchor, 10 s to 14 kn, 6 s to 23 kn, 2 s
-  above, 3 1/3 and 2 s while turning; class B 3 min to 2 kn, 30 s above; static data every 6 min;
+- reporting intervals of ITU-R M.1371-5, annex 1, tables 1 and 2: class A 3 min at anchor, 10 s to 14 kn, 6 s to 23 kn,
+  2 s above, 3 1/3 and 2 s while turning; class B "CS" 3 min to 2 kn, 30 s above; class B "SO" 3 min to 2 kn, 30 s to
+  14 kn, 15 s to 23 kn, 5 s above; AtoN 3 min; static data every 6 min;
+- an AIS-SART sends eight reports within 14 s once a minute, on both channels in turn (IEC 61097-14), and `SART ACTIVE`;
 - a report leaves in a slot (2,250 a minute) within a tenth of the interval of its nominal time;
 - every station is heard within its first seconds: the run starts in the middle of its life, not at power-on;
-- positions carry the GNSS receiver's slowly wandering error.
+- positions carry the GNSS receiver's slowly wandering error, and what the vessel's table adds to it.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from heapq import merge
+from itertools import count
 from typing import TYPE_CHECKING
 
 from hardware_sim import ais
-from hardware_sim.geo import KNOT_MPS, polar
+from hardware_sim.geo import KNOT_MPS
 from hardware_sim.seeds import generator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from hardware_sim.motion import State
     from hardware_sim.world import Vessel, World
 
 SLOT_S = 60.0 / 2250.0
 GNSS_SIGMA_M = 3.0
 STATIC_INTERVAL_S = 360.0
-VHF_K_M = 4.12e3
-"""Metres per square root of a metre of aerial height, 4/3 earth; that VHF bends a little further is left out."""
+ATON_INTERVAL_S = 180.0
+SART_BURST = 8
+SART_SPACING_S = 75 * SLOT_S
+SART_NAV_STATUS = 14
+SART_AERIAL_M = 1.0
+SPEED_SIGMA_MPS, COURSE_SIGMA_DEG = 0.05, 0.7
+DRAWS = 64  # random numbers are drawn so many at once
+AID_TYPES = {"buoy": 15, "rock": 4}
+"""ITU-R M.1371-5, table 74: floating, not specified; structure off shore."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transmission:
+    """One message on the air: `t` is the start of its slot, (`east_m`, `north_m`) where its aerial really is.
+
+    `build` makes the message, for whoever hears it.
+    """
+
+    t: float
+    channel: str
+    mmsi: int
+    build: Callable[[], ais.Message]
+    east_m: float
+    north_m: float
+    aerial_m: float
+
+    @property
+    def sentences(self) -> bytes:
+        """As VDM sentences."""
+        return ais.vdm(ais.encoded(self.build()), self.channel, self.mmsi % 10)
 
 
 def reporting_interval_s(ais_class: str, sog_mps: float, turn_dps: float) -> float:
     """Nominal interval between position reports, seconds."""
     knots = sog_mps / KNOT_MPS
+    if ais_class == "AtoN":
+        return ATON_INTERVAL_S
     if ais_class == "B":
         return 30.0 if knots > 2.0 else 180.0
+    if ais_class == "B-SO":
+        return 180.0 if knots <= 2.0 else 30.0 if knots <= 14.0 else 15.0 if knots <= 23.0 else 5.0
     if knots <= 0.2:
         return 180.0
     turning = abs(turn_dps) > 5.0 / 30.0  # 5 degrees off the 30 s mean
@@ -45,59 +82,98 @@ def reporting_interval_s(ais_class: str, sog_mps: float, turn_dps: float) -> flo
     return 2.0
 
 
-def sentences(world: World, start_unix_s: float) -> Iterator[tuple[float, bytes]]:
-    """(t, VDM sentences) of all stations in order of time, for ever."""
-    stations = [_Station(world, v, start_unix_s) for v in world.vessels if v.table.ais is not None]
-    return merge(*(s.positions() for s in stations), *(s.statics() for s in stations), key=lambda item: item[0])
+def transmissions(world: World, start_unix_s: float) -> Iterator[Transmission]:
+    """What all stations send, in order of time, for ever."""
+    sources = []
+    for v in world.vessels:
+        if v.table.ais is not None:
+            station = _Station(world, v, start_unix_s)
+            sources += [station.positions(), station.statics()]
+        if v.table.sart_mmsi is not None:
+            sources.append(_Station(world, v, start_unix_s).sart(v.table.sart_mmsi))
+    return merge(*sources, key=lambda x: x.t)
 
 
 class _Station:
     def __init__(self, world: World, vessel: Vessel, start_unix_s: float) -> None:
         self._world, self._vessel, self._start = world, vessel, start_unix_s
-        self._rng = generator(world.seed, "ais", vessel.id)
         self._class = vessel.table.ais or "A"
-        self._wander = self._rng.uniform(0.0, 2.0 * math.pi, 4)
-        self._bits_sent = 0
+        self._wander = generator(world.seed, "ais", vessel.id).uniform(0.0, 2.0 * math.pi, 4).tolist()
+        self._sent = 0
         self.mmsi = vessel.table.mmsi or 0
 
-    def positions(self) -> Iterator[tuple[float, bytes]]:
+    def positions(self) -> Iterator[Transmission]:
         rng = generator(self._world.seed, "ais-slots", self._vessel.id)
         nominal = float(rng.uniform(0.3, 2.5))
         while True:
-            state = self._vessel.at(nominal)
-            interval = reporting_interval_s(self._class, state.sog_mps, state.turn_dps)
-            t = self._slot(nominal + float(rng.uniform(-0.1, 0.1)) * min(interval, 10.0))
-            if self._heard(t):
-                yield t, self._position(t)
-            nominal += interval
+            for wait, v_noise, c_noise in rng.standard_normal((DRAWS, 3)).tolist():
+                state = self._vessel.at(nominal)
+                interval = reporting_interval_s(self._class, state.sog_mps, state.turn_dps)
+                early = max(-0.1, min(0.1, 0.05 * wait))
+                t = self._slot(nominal + early * min(interval, 10.0))
+                if self._on(t):
+                    yield self._report(t, (v_noise, c_noise), None)
+                nominal += interval
 
-    def statics(self) -> Iterator[tuple[float, bytes]]:
+    def statics(self) -> Iterator[Transmission]:
         rng = generator(self._world.seed, "ais-static", self._vessel.id)
         t = float(rng.uniform(2.0, 6.0))
-        while True:
-            if self._heard(t):
-                for i, bits in enumerate(self._static()):
-                    yield self._slot(t + i), ais.vdm(bits, self._channel(), self.mmsi % 10)
+        while self._class != "AtoN":  # its one message says everything
+            if self._on(t):
+                for i, part in enumerate((5,) if self._class == "A" else (24, 25)):
+                    at = self._slot(t + i)
+                    state = self._vessel.at(at)
+                    yield self._on_air(at, self.mmsi, lambda part=part: self._static(part), state)  # type: ignore[misc] # early binding
             t += STATIC_INTERVAL_S
+
+    def sart(self, mmsi: int) -> Iterator[Transmission]:
+        """Bursts once a minute; the text after the first report of every fourth."""
+        rng = generator(self._world.seed, "ais-sart", self._vessel.id)
+        t = self._vessel.table.sart_from_s
+        for burst in count():
+            noise = rng.standard_normal((SART_BURST, 2)).tolist()
+            for i, n in enumerate(noise):
+                at = self._slot(t + i * SART_SPACING_S)
+                yield self._report(at, (n[0], n[1]), mmsi)
+                if i == 0 and burst % 4 == 0:
+                    text = ais.SafetyText(mmsi=mmsi, text="SART ACTIVE")
+                    state = self._vessel.at(at)
+                    yield self._on_air(at + SLOT_S, mmsi, lambda text=text: text, state, SART_AERIAL_M)  # type: ignore[misc] # early binding
+            t += 60.0
 
     def _slot(self, t: float) -> float:
         """The start of a slot on the UTC minute's grid."""
         at = self._start + max(0.0, t)
         return math.ceil(at / SLOT_S) * SLOT_S - self._start
 
-    def _heard(self, t: float) -> bool:
-        state = self._vessel.at(t)
-        range_m, _ = polar(state.east_m, state.north_m)
-        aerials = math.sqrt(self._world.scenario.site.height_m) + math.sqrt(self._vessel.kind.height_m)
-        return range_m <= VHF_K_M * aerials
+    def _on(self, t: float) -> bool:
+        return not any(off <= t < on for off, on in self._vessel.table.ais_off_s)
 
-    def _channel(self) -> str:
-        self._bits_sent += 1
-        return "AB"[self._bits_sent % 2]
+    def _on_air(
+        self, t: float, mmsi: int, build: Callable[[], ais.Message], state: State, aerial_m: float | None = None
+    ) -> Transmission:
+        self._sent += 1
+        return Transmission(
+            t=t,
+            channel="AB"[self._sent % 2],
+            mmsi=mmsi,
+            build=build,
+            east_m=state.east_m,
+            north_m=state.north_m,
+            aerial_m=self._vessel.kind.height_m if aerial_m is None else aerial_m,
+        )
 
-    def _position(self, t: float) -> bytes:
+    def _report(self, t: float, noise: tuple[float, float], sart_mmsi: int | None) -> Transmission:
         measured = t - 0.2  # the report says where the ship was when it was put together
         state = self._vessel.at(measured)
+        if self._class == "AtoN":
+            return self._on_air(t, self.mmsi, lambda: self._aton(t), state)
+        mmsi, aerial_m = (self.mmsi, None) if sart_mmsi is None else (sart_mmsi, SART_AERIAL_M)
+        return self._on_air(t, mmsi, lambda: self._position(t, measured, state, noise, sart_mmsi), state, aerial_m)
+
+    def _position(
+        self, t: float, measured: float, state: State, noise: tuple[float, float], sart_mmsi: int | None
+    ) -> ais.Position:
         w = self._wander
         east = (
             state.east_m + GNSS_SIGMA_M * math.sin(measured / 97.0 + w[0]) + GNSS_SIGMA_M / 2 * math.sin(t / 31 + w[1])
@@ -105,25 +181,41 @@ class _Station:
         north = (
             state.north_m + GNSS_SIGMA_M * math.sin(measured / 83.0 + w[2]) + GNSS_SIGMA_M / 2 * math.sin(t / 29 + w[3])
         )
+        table = self._vessel.table
+        if sart_mmsi is None and measured >= table.ais_shift_from_s:
+            east, north = east + table.ais_shift_m[0], north + table.ais_shift_m[1]
         lat, lon = self._world.geo(east, north)
-        moving = state.sog_mps > 0.1
-        p = ais.Position(
-            mmsi=self.mmsi,
+        under_way = 0 if state.sog_mps > 0.1 else 1
+        return ais.Position(
+            mmsi=sart_mmsi or self.mmsi,
             lat=lat,
             lon=lon,
-            sog_mps=max(0.0, state.sog_mps + float(self._rng.normal(0.0, 0.05))),
-            cog_deg=(state.cog_deg + float(self._rng.normal(0.0, 0.7))) % 360.0,
-            heading_deg=state.cog_deg if self._class == "A" else None,
+            sog_mps=max(0.0, state.sog_mps + SPEED_SIGMA_MPS * noise[0]),
+            cog_deg=(state.cog_deg + COURSE_SIGMA_DEG * noise[1]) % 360.0,
+            heading_deg=state.heading_deg if self._class == "A" and sart_mmsi is None else None,
             turn_dpm=state.turn_dps * 60.0,
-            nav_status=0 if moving else 1,
+            nav_status=under_way if sart_mmsi is None else SART_NAV_STATUS,
             utc_second=int(self._start + measured) % 60,
+            ais_class="A" if sart_mmsi is not None else self._class,
         )
-        bits = ais.position_a(p) if self._class == "A" else ais.position_b(p)
-        return ais.vdm(bits, self._channel(), self.mmsi % 10)
 
-    def _static(self) -> tuple[ais.Bits, ...]:
+    def _aton(self, t: float) -> ais.Aton:
+        state = self._vessel.at(t)
+        lat, lon = self._world.geo(state.east_m, state.north_m)
+        return ais.Aton(
+            mmsi=self.mmsi,
+            name=self._vessel.table.name,
+            aid_type=AID_TYPES.get(self._vessel.table.kind, 0),
+            lat=lat,
+            lon=lon,
+            utc_second=int(self._start + t) % 60,
+            length_m=self._vessel.length_m,
+            beam_m=self._vessel.beam_m,
+        )
+
+    def _static(self, part: int) -> ais.Static:
         table = self._vessel.table
-        s = ais.Static(
+        return ais.Static(
             mmsi=self.mmsi,
             name=table.name,
             callsign=table.callsign,
@@ -132,5 +224,5 @@ class _Station:
             beam_m=self._vessel.beam_m,
             draught_m=self._vessel.length_m / 25.0,
             destination="A CORUNA",
+            part=part,
         )
-        return (ais.static_a(s),) if self._class == "A" else ais.static_b(s)

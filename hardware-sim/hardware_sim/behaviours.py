@@ -30,18 +30,6 @@ SWING_S = (140.0, 310.0)
 """Periods of a ship's yawing about its anchor and of its slow surging."""
 
 
-def state_of(states: States, turn_dps: float = 0.0) -> State:
-    """The only one of `states`."""
-    return State(
-        east_m=float(states.east_m[0]),
-        north_m=float(states.north_m[0]),
-        cog_deg=float(states.cog_deg[0]),
-        sog_mps=float(states.sog_mps[0]),
-        turn_dps=turn_dps,
-        heading_deg=float(states.heading_deg[0]),
-    )
-
-
 def _moving(east_m: Floats, north_m: Floats, v_east: Floats, v_north: Floats, heading_deg: Floats | None) -> States:
     cog = np.degrees(np.arctan2(v_east, v_north)) % 360.0
     return States(
@@ -53,8 +41,21 @@ def _moving(east_m: Floats, north_m: Floats, v_east: Floats, v_north: Floats, he
     )
 
 
-def _swayed(sways: tuple[Sway, ...], t: Floats) -> tuple[Floats, Floats]:
+STEERAGE_MPS = 0.5
+"""A vessel slower than this is not said to wander."""
+
+
+def _swayed_at(sways: tuple[Sway, ...], t: float) -> tuple[float, float]:
     """(displacement, velocity), both 0 displacement at t = 0."""
+    way = speed = 0.0
+    for s in sways:
+        way += s.amplitude_m * (math.sin(s.omega * t + s.phase) - math.sin(s.phase))
+        speed += s.amplitude_m * s.omega * math.cos(s.omega * t + s.phase)
+    return way, speed
+
+
+def _swayed(sways: tuple[Sway, ...], t: Floats) -> tuple[Floats, Floats]:
+    """The same at many times."""
     way, speed = np.zeros_like(t), np.zeros_like(t)
     for s in sways:
         way += s.amplitude_m * (np.sin(s.omega * t + s.phase) - math.sin(s.phase))
@@ -73,7 +74,18 @@ class Floating:
 
     def at(self, t: float) -> State:
         """See Motion."""
-        return state_of(self.many(np.array([t])))
+        s = t if self.always else max(t, 0.0)
+        east, v_east = _swayed_at(self.drift.east, s)
+        north, v_north = _swayed_at(self.drift.north, s)
+        ve, vn = (self.drift.east_mps + v_east, self.drift.north_mps + v_north) if s == t else (0.0, 0.0)
+        return State(
+            east_m=self.point[0] + self.drift.east_mps * s + east,
+            north_m=self.point[1] + self.drift.north_mps * s + north,
+            cog_deg=math.degrees(math.atan2(ve, vn)) % 360.0,
+            sog_mps=math.hypot(ve, vn),
+            turn_dps=0.0,
+            heading_deg=self.heading_deg,
+        )
 
     def many(self, t: Floats) -> States:
         """See Motion."""
@@ -100,7 +112,22 @@ class Wandering:
 
     def at(self, t: float) -> State:
         """See Motion."""
-        return state_of(self.many(np.array([t])), self.line.at(t).turn_dps)
+        s = self.line.at(t)
+        c = math.radians(s.cog_deg)
+        east, v_east = _swayed_at(self.east, t)
+        north, v_north = _swayed_at(self.north, t)
+        ve, vn = s.sog_mps * math.sin(c), s.sog_mps * math.cos(c)
+        if s.sog_mps > STEERAGE_MPS:
+            ve, vn = ve + v_east, vn + v_north
+        cog = math.degrees(math.atan2(ve, vn)) % 360.0
+        return State(
+            east_m=s.east_m + east,
+            north_m=s.north_m + north,
+            cog_deg=cog,
+            sog_mps=math.hypot(ve, vn),
+            turn_dps=s.turn_dps,
+            heading_deg=cog,
+        )
 
     def many(self, t: Floats) -> States:
         """See Motion."""
@@ -108,7 +135,7 @@ class Wandering:
         c = np.radians(s.cog_deg)
         east, v_east = _swayed(self.east, t)
         north, v_north = _swayed(self.north, t)
-        under_way = s.sog_mps > 0.5  # a vessel that has stopped does not wander; its helm's last offset stays
+        under_way = s.sog_mps > STEERAGE_MPS
         return _moving(
             s.east_m + east,
             s.north_m + north,
@@ -196,7 +223,7 @@ def _voyage(table: VesselTable, kind: VesselClass, drift: Callable[[], Drift], h
     for i, leg in enumerate(table.legs):
         route = leg.route_m if here is None or leg.route_m[0] == here else (here, *leg.route_m)
         end = "hold" if leg.end == "drift" else leg.end
-        piece = _trajectory(table, kind, route, leg.speed_mps, end, from_rest=i > 0)
+        piece = _trajectory(table, kind, route, leg.speed_mps, end, from_rest=i > 0 or table.moored)
         pieces.append((t, piece))
         if i == 0 and table.arrive_s is not None:
             shift = table.arrive_s - piece.ends_s

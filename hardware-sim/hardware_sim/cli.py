@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hardware_sim import scenario
-from hardware_sim.errors import ScenarioError, SimError
+from hardware_sim.errors import ScenarioError, SimError, UsageError
 from hardware_sim.faults import FAULTS, parse_fault
 from hardware_sim.hub import cli as hub
+
+if TYPE_CHECKING:
+    from hardware_sim.scenario import Scenario
 
 EXAMPLES = """examples:
   python -m hardware_sim run harbour-mouth --duration 60 --out /tmp/run
   python -m hardware_sim run harbour-mouth --fault ais-cut@20:10 --fault radar-unplugged@30:5
   python -m hardware_sim run harbour-mouth --radar cat240,cat048 --no-camera
   python -m hardware_sim record harbour-mouth night.pcap --radar spokes,network --duration 30
+  python -m hardware_sim run night-run --fast --seed 3 --out /tmp/night
   python -m hardware_sim score /tmp/run/truth.jsonl tracks.jsonl alerts.jsonl --out score.json"""
 
 
@@ -40,6 +46,10 @@ def parser() -> argparse.ArgumentParser:
     for device in ("camera", "radar", "ais", "nav"):
         run.add_argument(f"--no-{device}", action="store_true", help=f"run without {device}")
     run.add_argument("--fault", action="append", default=[], metavar="NAME@S[:S]", help="a fault, when, for how long")
+    run.add_argument(
+        "--fast", action="store_true", help="no devices: write DIR/events.jsonl for `vigia replay --events`"
+    )
+    run.add_argument("--tick", type=float, default=1.0, metavar="S", help="with --fast: how often the box is to judge")
     run.add_argument("--wait", action="store_true", help="keep time at 0 until the line `go` comes on stdin")
     record = commands.add_parser("record", help="write what the radar sends into a file, as fast as it goes")
     record.add_argument("scenario", help="a name that `list` shows, or a .toml file")
@@ -85,11 +95,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from hardware_sim.run import Options, run  # noqa: PLC0415 - the other commands need no devices
-
     chosen = scenario.load(args.scenario)
     faults = tuple(parse_fault(f) for f in args.fault)
     chosen = chosen.model_copy(update={"fault": (*chosen.fault, *faults)})
+    if args.fast:
+        _run_fast(args, chosen)
+        return
+    from hardware_sim.run import Options, run  # noqa: PLC0415 - the other commands need no devices
+
     radar = () if args.no_radar else _emissions(args.radar, chosen.radar.emit)
     options = Options(
         seed=args.seed,
@@ -129,6 +142,18 @@ def _record(args: argparse.Namespace) -> None:
     names = _emissions(args.radar, chosen.radar.emit)
     count = record(World(chosen, args.seed), names, args.file, args.start, args.duration)
     print(json.dumps({"file": str(args.file), "radar": names, "messages": count, "bytes": args.file.stat().st_size}))
+
+
+def _run_fast(args: argparse.Namespace, chosen: Scenario) -> None:
+    from hardware_sim.fast.run import write  # noqa: PLC0415 - the other commands need no plots
+
+    if args.out is None:
+        raise UsageError("run --fast writes files: give --out DIR")
+    duration_s = chosen.time.duration_s if args.duration is None else args.duration
+    done = write(chosen, args.seed, duration_s, args.out, args.tick)
+    for name in done.not_shown:
+        print(f"fault {name} cannot be shown at plot level; run without --fast for it", file=sys.stderr)
+    print(json.dumps(dataclasses.asdict(done), ensure_ascii=False))
 
 
 def _list() -> None:

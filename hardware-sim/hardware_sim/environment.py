@@ -93,6 +93,11 @@ def moon(at: datetime, lat: float, lon: float) -> tuple[float, float, float]:
     return bearing, elevation - parallax, (1.0 - math.cos(phase)) / 2.0
 
 
+def utc(at: datetime) -> datetime:
+    """A time of a scenario file: without a zone it is UTC."""
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
 def light(elevation_deg: float) -> str:
     """The renderer's word for the light under a sun that high."""
     if elevation_deg > DUSK_DEG:

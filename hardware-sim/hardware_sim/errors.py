@@ -2,6 +2,7 @@
 
 SimError
 ├── ScenarioError   a scenario file that cannot be read or makes no sense
+├── UsageError      options that do not go together
 ├── FaultError      a fault that does not exist or cannot be timed so
 ├── DeviceError     a simulated device that broke by itself
 └── ScoreError      a truth, track or alert file that cannot be scored
@@ -18,6 +19,12 @@ class SimError(Exception):
 
 class ScenarioError(SimError):
     """A scenario that cannot be run."""
+
+
+class UsageError(SimError):
+    """A command line that asks for nothing that can be done."""
+
+    exit_code = 64
 
 
 class FaultError(SimError):

@@ -89,6 +89,18 @@ def inside_many(
     return hit
 
 
+def edge_distance_m(
+    east_m: NDArray[np.float64], north_m: NDArray[np.float64], polygon: tuple[tuple[float, float], ...]
+) -> NDArray[np.float64]:
+    """Distance of many points from a polygon's nearest edge."""
+    best = np.full(len(east_m), np.inf)
+    for (e0, n0), (e1, n1) in zip(polygon, polygon[1:] + polygon[:1], strict=True):
+        de, dn = e1 - e0, n1 - n0
+        along = np.clip(((east_m - e0) * de + (north_m - n0) * dn) / max(de * de + dn * dn, 1e-9), 0.0, 1.0)
+        np.minimum(best, np.hypot(east_m - e0 - along * de, north_m - n0 - along * dn), out=best)
+    return best
+
+
 def _trig(lat: float, lon: float) -> tuple[float, float, float, float]:
     p, lam = math.radians(lat), math.radians(lon)
     return math.sin(p), math.cos(p), math.sin(lam), math.cos(lam)

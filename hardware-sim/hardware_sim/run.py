@@ -22,7 +22,7 @@ from heapq import merge
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from hardware_sim import ais_station, navigation, truth
+from hardware_sim import ais_receiver, navigation, truth
 from hardware_sim.devices.camera import Camera
 from hardware_sim.devices.lines import SerialOut, UdpOut
 from hardware_sim.faults import Change, Faults, garble, truncate
@@ -148,7 +148,9 @@ class Run:
             send = self._send_line(line) if isinstance(line, SerialOut) else self._send_radar(line)
             yield self._sending(EMISSIONS[name].stream(station), send)
         if "ais" in self._udp:
-            yield self._sending(ais_station.sentences(world, unix), self._send_udp("ais", "ais-cut"))
+            yield self._sending(
+                ais_receiver.sentences(world, world.scenario.ais_receiver[0], unix), self._send_udp("ais", "ais-cut")
+            )
         if "nav" in self._udp:
             yield self._sending(navigation.sentences(world, unix), self._send_udp("nav", "nav-cut"))
 

@@ -9,7 +9,7 @@ Promises:
 from __future__ import annotations
 
 import tomllib
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -121,8 +121,7 @@ class Scenario(Table):
         site = data.get("site")
         if not isinstance(start, datetime) or not isinstance(site, dict) or not {"lat", "lon"} <= site.keys():
             return data
-        at = start if start.tzinfo else start.replace(tzinfo=UTC)
-        bearing, elevation = environment.sun(at, float(site["lat"]), float(site["lon"]))
+        bearing, elevation = environment.sun(environment.utc(start), float(site["lat"]), float(site["lon"]))
         told = {"light": environment.light(elevation), "sun_bearing_deg": bearing, "sun_elevation_deg": elevation}
         return {**data, "weather": {**told, **data.get("weather", {})}}
 

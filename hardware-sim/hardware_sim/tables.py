@@ -77,7 +77,8 @@ class VesselTable(Table):
 
     It sails `route_m` at `speed_mps` (and then its `leg`s), unless `behaviour` says what it does about the one point
     `route_m`: fishing and loitering go round it within `radius_m`, anchored swings round it, drifting leaves it.
-    `start_s` is when it is at its first waypoint, or `arrive_s` when it has come to rest at the end of its first leg.
+    `start_s` is when it is at its first waypoint, or `arrive_s` when it has come to rest at the end of its first leg;
+    `moored`: it lies at its first waypoint until then, instead of coming in along its first leg.
     `ais_off_s`: spans without AIS. `ais_shift_m`: by how much its AIS lies from `ais_shift_from_s` on. `sart_mmsi`: an
     AIS-SART is switched on at `sart_from_s`. `wander_m`: how far the helm lets it off its line.
     """
@@ -93,6 +94,7 @@ class VesselTable(Table):
     radius_m: Positive = 400.0
     start_s: float = 0.0
     arrive_s: float | None = None
+    moored: bool = False
     wander_m: NotNegative = 0.0
     towed_by: str | None = None
     tow_m: Positive = 150.0

@@ -7,6 +7,7 @@ Promises:
 - a `dark-vessel` event is due when a vessel of which it is expected has gone without AIS for `ais_wait_s` (since the
   start, or since it switched its AIS off) and, if the expectation names a zone, is inside it; it comes once per vessel;
 - `speed` is due when a vessel of which it is expected first goes at `min_mps` (in the zone, if one is named), once;
+  neither of the two is due before the vessel is within the radar's range;
 - `ais-off`, `ais-on`, `ais-shift` and `sart-on` come from the vessels' tables;
 - a line with `clutter` is about something that is no vessel: to track it is no mistake, and no merit.
 """
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hardware_sim.geo import inside_many
+from hardware_sim.geo import edge_distance_m, inside_many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 STEP_S = 0.1
 FINE_S = 1e-3
+COARSE_S = 10.0
 
 
 def header(world: World, start_unix_s: float) -> dict[str, Any]:
@@ -115,7 +117,8 @@ class Found:
         def holds(t: NDArray[np.float64]) -> NDArray[np.bool_]:
             s = vessel.trajectory.many(t)
             where = np.ones(len(t), dtype=np.bool_) if polygon is None else inside_many(s.east_m, s.north_m, polygon)
-            return where & (t >= from_s) & (s.sog_mps >= expect.min_mps)
+            near = np.hypot(s.east_m, s.north_m) <= self._world.scenario.radar.range_m
+            return where & near & (t >= from_s) & (s.sog_mps >= expect.min_mps)
 
         if since_s == 0.0 and from_s <= 0.0 and holds(np.array([0.0]))[0]:
             return 0.0
@@ -139,8 +142,9 @@ def events(world: World, since_s: float, until_s: float) -> list[dict[str, Any]]
             within = _in_zone(vessel, zone.polygon_m)
             if since_s == 0.0 and within(np.array([0.0]))[0]:
                 found.append(_event("zone-enter", 0.0, vessel.id, zone.name))
-            for t, on in changes(within, since_s, until_s):
-                found.append(_event("zone-enter" if on else "zone-exit", t, vessel.id, zone.name))
+            for a, b in _near_edge(vessel, zone.polygon_m, since_s, until_s):
+                for t, on in changes(within, a, b):
+                    found.append(_event("zone-enter" if on else "zone-exit", t, vessel.id, zone.name))
         found += [_event(k, t, vessel.id, None) for k, t in _switched(vessel) if since_s < t <= until_s]
     return sorted(found, key=lambda e: e["t"])
 
@@ -156,6 +160,22 @@ def changes(condition: Condition, since_s: float, until_s: float) -> Iterator[tu
             middle = (low + high) / 2.0
             low, high = (middle, high) if condition(np.array([middle]))[0] == held[i] else (low, middle)
         yield high, bool(held[i + 1])
+
+
+def _near_edge(
+    vessel: Vessel, polygon: tuple[tuple[float, float], ...], since_s: float, until_s: float
+) -> Iterator[tuple[float, float]]:
+    """Parts of a long span in which the vessel may cross the polygon's edge; a short span as it is."""
+    parts = round((until_s - since_s) / COARSE_S)
+    if parts <= 1:
+        yield since_s, until_s
+        return
+    t = since_s + (until_s - since_s) * np.arange(parts + 1) / parts
+    s = vessel.trajectory.many(t)
+    reach = COARSE_S * vessel.kind.max_speed_mps + 50.0  # wandering and drifting come on top of what an engine does
+    near = edge_distance_m(s.east_m, s.north_m, polygon) <= reach
+    for i in np.flatnonzero(near[:-1] | near[1:]).tolist():
+        yield float(t[i]), float(t[i + 1])
 
 
 def _in_zone(vessel: Vessel, polygon: tuple[tuple[float, float], ...]) -> Condition:

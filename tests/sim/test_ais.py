@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyais import decode
 
-from hardware_sim import ais, ais_station
+from hardware_sim import ais, ais_receiver, ais_station
 from hardware_sim.geo import KNOT_MPS, Site
 from hardware_sim.world import World
 
@@ -128,7 +128,9 @@ def test_reporting_intervals_of_the_standard(kind: str, knots: float, turn: floa
 
 def test_who_is_heard_when(harbour: World, start_unix_s: float) -> None:
     heard: dict[int, list[float]] = {}
-    for t, lines in takewhile(lambda x: x[0] < 120.0, ais_station.sentences(harbour, start_unix_s)):
+    for t, lines in takewhile(
+        lambda x: x[0] < 120.0, ais_receiver.sentences(harbour, harbour.scenario.ais_receiver[0], start_unix_s)
+    ):
         got = read(*lines.splitlines(keepends=True))
         heard.setdefault(got["mmsi"], [])
         slot = (start_unix_s + t) / ais_station.SLOT_S
@@ -150,6 +152,9 @@ def test_who_is_heard_when(harbour: World, start_unix_s: float) -> None:
 def test_two_runs_say_the_same(harbour: World, start_unix_s: float) -> None:
     again = World(harbour.scenario, harbour.seed)
     other = World(harbour.scenario, harbour.seed + 1)
-    one, two, three = (list(islice(ais_station.sentences(w, start_unix_s), 30)) for w in (harbour, again, other))
+    one, two, three = (
+        list(islice(ais_receiver.sentences(w, w.scenario.ais_receiver[0], start_unix_s), 30))
+        for w in (harbour, again, other)
+    )
     assert one == two
     assert one != three
