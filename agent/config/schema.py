@@ -80,6 +80,7 @@ class Tracking(Table):
     reorder_s: Annotated[float, Field(ge=0.0, le=5.0)] = 0.3  # how long an event may be late and still be put in place
     confirm_hits: Annotated[int, Field(ge=2, le=20)] = 4  # M of ...
     confirm_scans: Annotated[int, Field(ge=2, le=30)] = 6  # ... N scans confirm a radar track
+    false_tracks_per_day: Positive = 1.0  # per radar: where clutter is thick, more hits are asked for than M
     delete_misses: Annotated[int, Field(ge=2, le=30)] = 5  # misses of ...
     delete_scans: Annotated[int, Field(ge=2, le=60)] = 10  # ... scans end it (IMO: keep a target seen in 5 of 10)
     gate_chi2: Annotated[float, Field(gt=1.0, le=50.0)] = 11.8  # 2 degrees of freedom

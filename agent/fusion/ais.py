@@ -153,7 +153,7 @@ class AisBook:
             s.p[2, 2] = s.p[3, 3] = SIGMA_NO_SPEED_MPS**2
             return
         x, p = kalman.predict(s.x[None], s.p[None], np.array([at_s - s.t_s]), np.array([self._q]))
-        x, p, _ = kalman.update_position(x, p, z[None], r[None])
+        x, p, _, _ = kalman.update_position(x, p, z[None], r[None])
         s.x, s.p = x[0], p[0]
 
     def state(self) -> list[Any]:

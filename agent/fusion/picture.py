@@ -229,7 +229,7 @@ class _Build:
         self, v: Vessel, contact: int | None, targets: list[Reported], station: Station | None
     ) -> tuple[tuple[str, ...], int]:
         tracker = self._picture.tracker
-        own = tracker.sources_of(int(self._contacts.row[contact])) if contact is not None else ()
+        own = self._contacts.sources[contact] if contact is not None else ()
         own += tuple(s for s, at in v.seen.items() if self._now_s - at <= SEEN_S)
         cameras = any(tracker.sources[s].camera for s in own)
         radars = any(not tracker.sources[s].camera for s in own) or bool(targets)
@@ -242,8 +242,8 @@ class _Build:
         share, hits = 0.0, 0
         doubt = 1.0
         if contact is not None:
-            row = int(self._contacts.row[contact])
-            share, hits = self._picture.tracker.radar_share(row), int(self._picture.tracker.table.hits[row])
+            share = self._contacts.share[contact]
+            hits = int(self._picture.tracker.table.hits[self._contacts.row[contact]])
             grown = 1.0 - 0.5 ** (hits / 4.0)
             doubt *= 1.0 - share * grown * (0.9 if self._contacts.confirmed[contact] else 0.4)
         if targets:

@@ -128,7 +128,7 @@ class ReportBook:
     def _estimate(self, old: Reported | None, m: TrackReport, z: Floats, r: Floats) -> tuple[Floats, Floats]:
         if m.sog_mps is None and old is not None:
             x, p = self.predicted([old], m.at_s)
-            x, p, _ = kalman.update_position(x, p, z[None], r[None])
+            x, p, _, _ = kalman.update_position(x, p, z[None], r[None])
             return x[0], p[0]
         sog = m.sog_mps if m.cog_deg is not None else None
         course = math.radians(m.cog_deg or 0.0)

@@ -70,12 +70,23 @@ class Vessels:
         if ended is None:
             return
         ended.members = [t for t in ended.members if t != old]
-        home = self.all.get(self._of.get(new, 0))
-        if home is None:
+        home = self.all.get(self._of.get(new, new))
+        if new not in self._of:  # a contact that had ended came back
             ended.members.insert(0, new)
             self._of[new] = ended.id
-        elif home is not ended and self._room(home, ended, parts, row):
+            if home is None and ended.id == old:
+                self._call(ended, new)
+        if home is not None and home is not ended and self._room(home, ended, parts, row):
             self._join(home, ended)
+
+    def _call(self, v: Vessel, name: int) -> None:
+        """Give a vessel the id that it had before."""
+        del self.all[v.id]
+        self.merged.append((v.id, name))
+        v.id = name
+        self.all[name] = v
+        for t in v.members:
+            self._of[t] = name
 
     def _drop(self, row: dict[int, int]) -> None:
         for v in list(self.all.values()):

@@ -108,9 +108,16 @@ def assign(row: Ints, col: Ints, cost: Floats, limit: Floats) -> tuple[Ints, Int
     busy = ~alone
     if busy.any():
         ri, ci, cost, limit = ri[busy], ci[busy], cost[busy], limit[busy]
-        label = _clusters(ri, ci, len(rows), len(cols))
+        label = clusters(ri, ci, len(rows), len(cols))
+        star = _star(ri, ci, label)
+        best = np.lexsort((cost, label))
+        best = best[np.diff(label[best], prepend=-1) > 0]
+        best = best[star[best]]
+        out_r.append(ri[best])
+        out_c.append(ci[best])
+        ri, ci, cost, limit, label = ri[~star], ci[~star], cost[~star], limit[~star], label[~star]
         order = np.argsort(label, kind="stable")
-        for part in np.split(order, np.flatnonzero(np.diff(label[order])) + 1):
+        for part in np.split(order, np.flatnonzero(np.diff(label[order])) + 1) if len(order) else ():
             a, b = _solve(ri[part], ci[part], cost[part], float(limit[part].max()))
             out_r.append(a)
             out_c.append(b)
@@ -119,7 +126,7 @@ def assign(row: Ints, col: Ints, cost: Floats, limit: Floats) -> tuple[Ints, Int
     return rows[r[order]], cols[c[order]]
 
 
-def _clusters(ri: Ints, ci: Ints, n_rows: int, n_cols: int) -> Ints:
+def clusters(ri: Ints, ci: Ints, n_rows: int, n_cols: int) -> Ints:
     """The connected component of each candidate: the smallest row reachable, spread until nothing changes."""
     row_label = np.arange(n_rows)
     while True:
@@ -131,6 +138,13 @@ def _clusters(ri: Ints, ci: Ints, n_rows: int, n_cols: int) -> Ints:
         if np.array_equal(new, row_label):
             return row_label[ri]
         row_label = new
+
+
+def _star(ri: Ints, ci: Ints, label: Ints) -> Bools:
+    """Candidates of clusters with one row or one column: the cheapest is the assignment."""
+    rows = np.bincount(label[np.unique(ri, return_index=True)[1]], minlength=int(label.max()) + 1)
+    cols = np.bincount(label[np.unique(ci, return_index=True)[1]], minlength=len(rows))
+    return np.asarray(((rows == 1) | (cols == 1))[label])
 
 
 def _solve(ri: Ints, ci: Ints, cost: Floats, limit: float) -> tuple[Ints, Ints]:

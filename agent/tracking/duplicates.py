@@ -2,7 +2,9 @@
 
 Promises:
 - two tracks are one only if they keep the same place and velocity for `TURNS` turns in which at most one of them got a
-  plot: two vessels side by side give two plots, and stay two;
+  plot of its own: two vessels side by side give two plots, and stay two;
+- two tracks that have met, both confirmed before, or have given two plots in `APART` turns are two vessels whose echoes
+  run into one while they pass each other: they are given `TURNS_MET`;
 - the older id goes on, with the state of the track that was seen last.
 """
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from agent.tracking.table import TrackTable
 
 TURNS = 4
+TURNS_MET = 24
+APART = 3
 REACH_M = 250.0
 CHI2 = 6.0  # 95 % of 2 degrees of freedom
 SLACK_M = 15.0  # two echoes of one hull
@@ -26,50 +30,59 @@ SLACK_MPS = 1.0
 
 
 class Duplicates:
-    """Counts, per pair of track ids (older, younger), the turns in which they looked like one vessel."""
+    """Per pair of ids (older, younger) of tracks near each other: turns in which they looked like one, and like two."""
 
     def __init__(self) -> None:
-        self._turns: dict[tuple[int, int], int] = {}
+        self._pairs: dict[tuple[int, int], tuple[int, int]] = {}
+        self._last_s = -np.inf
 
-    def look(self, tab: TrackTable, hit: Bools) -> list[tuple[int, int]]:
-        """After a turn that hit these rows. Ends the younger of each pair; returns (ended id, surviving id)."""
-        rows = np.flatnonzero(tab.confirmed)
-        turns: dict[tuple[int, int], int] = {}
+    def look(self, tab: TrackTable, hit: Bools, own: Bools, at_s: float) -> list[tuple[int, int]]:
+        """After a turn at `at_s` that hit these rows, some of them by a plot of their own.
+
+        Ends the younger of each pair that is one vessel; returns (ended id, surviving id).
+        """
+        pairs: dict[tuple[int, int], tuple[int, int]] = {}
         merged = []
-        for i, j in _close(tab, rows):
-            if hit[i] and hit[j]:
-                continue
+        for i, j, one in _close(tab, np.flatnonzero(tab.confirmed)):
             key = (min(int(tab.id[i]), int(tab.id[j])), max(int(tab.id[i]), int(tab.id[j])))
-            turns[key] = self._turns.get(key, 0) + int(hit[i] or hit[j])
-            if turns[key] >= TURNS and key[0]:
-                del turns[key]
+            newest = max(float(tab.confirmed_s[i]), float(tab.confirmed_s[j]))
+            turns, apart = self._pairs.get(key, (0, APART if newest < self._last_s else 0))
+            if own[i] and own[j]:
+                turns, apart = 0, apart + 1
+            elif one:
+                turns += int(hit[i] or hit[j])
+            if turns >= (TURNS_MET if apart >= APART else TURNS) and key[0]:
                 _join(tab, i, j, key[0])
                 merged.append((key[1], key[0]))
-        self._turns = turns
+            else:
+                pairs[key] = (turns, apart)
+        self._pairs, self._last_s = pairs, at_s
         return merged
 
     def state(self) -> list[Any]:
         """For the checkpoint."""
-        return [[a, b, n] for (a, b), n in self._turns.items()]
+        return [self._last_s, [[a, b, n, k] for (a, b), (n, k) in self._pairs.items()]]
 
     @classmethod
     def restore(cls, data: Any) -> Duplicates:
         """What `state` was made of."""
         out = cls()
-        out._turns = {(a, b): n for a, b, n in data}
+        out._last_s, rows = data
+        out._pairs = {(a, b): (n, k) for a, b, n, k in rows}
         return out
 
 
-def _close(tab: TrackTable, rows: Ints) -> list[tuple[int, int]]:
+def _close(tab: TrackTable, rows: Ints) -> list[tuple[int, int, bool]]:
+    """Pairs of rows near each other, and whether place and velocity are one within their errors."""
     if len(rows) < 2:
         return []
     x, p = tab.x[rows], tab.p[rows]
-    found: list[tuple[int, int]] = []
+    found: list[tuple[int, int, bool]] = []
     for i, j in near(x[:, :2], x[:, :2], np.full(len(rows), REACH_M)):
         once = i < j
         i, j = i[once], j[once]  # noqa: PLW2901 - the chunk, thinned
         one = (_d2(x, p, i, j, 0, SLACK_M) <= CHI2) & (_d2(x, p, i, j, 2, SLACK_MPS) <= CHI2)
-        found += zip(rows[i[one]].tolist(), rows[j[one]].tolist(), strict=True)
+        found += zip(rows[i].tolist(), rows[j].tolist(), one.tolist(), strict=True)
     return found
 
 

@@ -38,8 +38,12 @@ def predict(x: Floats, p: Floats, dt_s: Floats, q: Floats) -> tuple[Floats, Floa
     return fx, fp
 
 
-def update_position(x: Floats, p: Floats, z: Floats, r: Floats) -> tuple[Floats, Floats, Floats]:
-    """Update by positions `z` (n, 2) with covariance `r` (n, 2, 2): states, covariances, squared innovations (n,)."""
+def update_position(x: Floats, p: Floats, z: Floats, r: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Update by positions `z` (n, 2) with covariance `r` (n, 2, 2).
+
+    Returns states, covariances, squared normalised innovations (n,) and logs of the innovations' determinants (n,).
+    States may have more entries than four; the first two are the position.
+    """
     s00 = p[:, 0, 0] + r[:, 0, 0]
     s01 = p[:, 0, 1] + r[:, 0, 1]
     s11 = p[:, 1, 1] + r[:, 1, 1]
@@ -52,7 +56,7 @@ def update_position(x: Floats, p: Floats, z: Floats, r: Floats) -> tuple[Floats,
     fx = x + k0 * v0[:, None] + k1 * v1[:, None]
     fp = p - (k0[:, :, None] * g0[:, None, :] + k1[:, :, None] * g1[:, None, :])
     d2 = (v0 * v0 * s11 - 2.0 * v0 * v1 * s01 + v1 * v1 * s00) / det
-    return fx, (fp + fp.transpose(0, 2, 1)) / 2.0, d2
+    return fx, (fp + fp.transpose(0, 2, 1)) / 2.0, d2, np.log(det)
 
 
 def bearing_model(x: Floats, p: Floats) -> tuple[Floats, Floats, Floats]:

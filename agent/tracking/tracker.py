@@ -7,7 +7,9 @@ Promises:
 - an id, once shown, belongs to that track for ever; of two tracks of one echo the older id survives (`merged`);
 - a turn that arrives after a later one of the same source is dropped and counted (`late`).
 
-State vectors and covariances live in `TrackTable`; IMM or JPDA replace `kalman` or `association` behind this class.
+Confirmed tracks have three modes of motion (imm) and share plots by probability (jpda); tentative ones are plain
+filters that take what is left, and are believed when M of N turns and the clutter around them allow it (history,
+density). Turns, frames, silence and checkpoints meet here.
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agent.tracking import initiation, kalman, measure
-from agent.tracking.association import assign, gate
+from agent.tracking import imm, initiation, jpda, kalman, measure, sightings, unresolved
+from agent.tracking.association import gate
 from agent.tracking.bearings import BearingTracks
+from agent.tracking.density import ClutterDensity
 from agent.tracking.duplicates import Duplicates
-from agent.tracking.history import Policy
+from agent.tracking.ended import Ended
+from agent.tracking.history import Policy, popcount
 from agent.tracking.table import TrackTable
 
 if TYPE_CHECKING:
@@ -31,13 +35,14 @@ if TYPE_CHECKING:
     from agent.tracking.arrays import Bools, Floats, Ints
 
 SHOWN_HITS = 2  # a tentative track gets an id (and may be shown) from its second hit on
-MANOEUVRE_NIS = 4.0  # twice what theory says: the vessel turns, let its track follow
-MANOEUVRE_MAX = 30.0
+OWN = 0.5  # a plot that is a track's with this probability is not looked at for anything else
+SEEN = 0.3  # a track whose plots add up to this was seen, though another may have been seen instead
+PD_LOOKS = 16  # looks from which a track's probability of detection is taken ...
+PD_PRIOR = (3.4, 4.0)  # ... with this many hits of that many looks assumed beforehand
+PD_NEW = 0.8  # of a vessel that no track shows yet
 TENTATIVE_ROWS = 5  # rows of the table per confirmed track allowed
 TENTATIVE_SILENCE_S = 15.0
 STATIC_MOVE_M = 50.0  # plus three sigmas: less than this is not a movement
-BEARING_SIGMA_MAX_DEG = 3.0  # a contact known worse than this explains no bearing
-CAMERA_RANGE_BIAS = 0.1  # tide and pitch make a camera's range wrong by this share, in the same direction for hours
 
 
 class Ids:
@@ -63,7 +68,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contacts:
-    """All named contacts with a position, predicted to one time: rows as in the table."""
+    """All named contacts with a position, predicted to one time: rows as in the table.
+
+    `sources` see the contact now; `share`: the best sensor's hits among its newest ten looks, 0..1.
+    """
 
     row: Ints
     id: Ints
@@ -72,6 +80,18 @@ class Contacts:
     confirmed: Bools
     coasting: Bools
     static: Bools
+    sources: list[tuple[str, ...]]
+    share: list[float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead:
+    """Rows predicted to one time; `firm`: which of them are confirmed (indices), with their `modes`."""
+
+    x: Floats
+    p: Floats
+    firm: Ints
+    modes: imm.Modes
 
 
 class Tracker:
@@ -81,14 +101,16 @@ class Tracker:
         self._set = settings
         self._height_m = height_m
         self._ids = ids
-        self._radar = Policy(
+        self._turns = Policy(
             confirm_hits=settings.confirm_hits, confirm_scans=settings.confirm_scans,
             delete_misses=settings.delete_misses, delete_scans=settings.delete_scans,
         )  # fmt: skip
-        self._camera = self._radar.slow()
+        self._windows = self._turns.slow()
         self.table = TrackTable()
         self.bearings = BearingTracks()
         self.duplicates = Duplicates()
+        self.ended = Ended()
+        self.density: dict[str, ClutterDensity] = {}
         self.sources: dict[str, Source] = {}
         self.votes: dict[int, dict[str, float]] = {}
         self.merged: list[tuple[int, int]] = []  # (id that ended, id that goes on), until somebody takes them
@@ -101,8 +123,7 @@ class Tracker:
         if not self._on_time(scan.source, scan.at_s, scan.period_s, camera=False):
             return
         z, r = measure.plots(scan.plots, self._height_m)
-        hit = np.zeros(len(self.table), dtype=np.bool_)
-        self._positions(scan.source, scan.at_s, z, r, self._radar, hit)
+        self._radar(scan.source, scan.at_s, z, r)
 
     def view(self, view: View, others_x: Floats, others_p: Floats) -> list[int]:
         """One camera frame. `others` (n, 4), (n, 4, 4): vessels known by other means, predicted to the frame.
@@ -118,10 +139,10 @@ class Tracker:
             self.votes.pop(t.id, None)
         left = [b for b, f in zip(rows, free, strict=True) if f]
         ranged = [b for b in left if b.range_m is not None]
-        z, r = _bearing_positions(ranged)
-        ids = self._positions(view.source, view.at_s, z, r, self._camera, hit)
+        z, r = sightings.positions(ranged)
+        ids = self._ranged(view.source, view.at_s, z, r, hit)
         blind = [b for b in left if b.range_m is None]
-        ids += self.bearings.look(view.source, blind, view.at_s, self._set.bearing_gate_chi2, self._camera)
+        ids += self.bearings.look(view.source, blind, view.at_s, self._set.bearing_gate_chi2, self._windows)
         for b, i in zip(ranged + blind, ids, strict=True):
             self._vote(i, b)
         for t in self.bearings.tracks:
@@ -137,7 +158,9 @@ class Tracker:
         tentative = max(TENTATIVE_SILENCE_S, 4.0 * slowest)
         alive = np.where(tab.confirmed, now_s - tab.fix_s <= coast, now_s - tab.hit_s <= tentative)
         if not alive.all():
+            self.ended.note(tab, ~alive & tab.confirmed)
             tab.keep(alive)
+        self.ended.expire(now_s)
         self.bearings.expire(now_s, self._set.coast_s)
         moved = np.hypot(tab.x[:, 0] - tab.anchor[:, 0], tab.x[:, 1] - tab.anchor[:, 1])
         away = moved > STATIC_MOVE_M + 3.0 * np.sqrt(np.maximum(tab.p[:, 0, 0], tab.p[:, 1, 1]))
@@ -152,29 +175,28 @@ class Tracker:
         """The named contacts as predicted to `now_s`."""
         tab = self.table
         row = np.flatnonzero(tab.id > 0)
-        x, p = self._predicted(row, now_s)
+        ahead = self._ahead(row, now_s, mix=False)
         quiet = np.full(len(row), 3.0)
         for s, h in tab.seen.items():
             allowed = max(2.5 * self.sources[s].period_s, 3.0)
             quiet = np.maximum(quiet, np.where(h.active[row], allowed, 0.0))
         still = (now_s - tab.anchor_s[row] >= self._set.static_after_s) & tab.confirmed[row]
         return Contacts(
-            row=row, id=tab.id[row], x=x, p=p, confirmed=tab.confirmed[row],
-            coasting=now_s - tab.hit_s[row] > quiet, static=still,
+            row=row, id=tab.id[row], x=ahead.x, p=ahead.p, confirmed=tab.confirmed[row],
+            coasting=now_s - tab.hit_s[row] > quiet, static=still, sources=self._sources(row), share=self._best(row),
         )  # fmt: skip
 
-    def sources_of(self, row: int) -> tuple[str, ...]:
-        """The sensors that see the contact in this row of the table."""
-        return tuple(s for s, h in self.table.seen.items() if h.active[row])
+    def _sources(self, rows: Ints) -> list[tuple[str, ...]]:
+        columns = [[name if seen else "" for seen in h.active[rows].tolist()] for name, h in self.table.seen.items()]
+        return [tuple(filter(None, names)) for names in zip(*columns, strict=True)]
 
-    def radar_share(self, row: int) -> float:
-        """The best sensor's hits among its newest ten looks at the contact, 0..1."""
-        best = 0.0
+    def _best(self, rows: Ints) -> list[float]:
+        best = np.zeros(len(rows))
         for h in self.table.seen.values():
-            if h.active[row]:
-                n = min(int(h.age[row]), 10)
-                best = max(best, int(h.bits[row] & np.uint64((1 << n) - 1)).bit_count() / n)
-        return best
+            n = np.maximum(np.minimum(h.age[rows], 10), 1).astype(np.uint64)
+            hits = popcount(h.bits[rows] & ((np.uint64(1) << n) - np.uint64(1))) / n
+            best = np.maximum(best, np.where(h.active[rows], hits, 0.0))
+        return best.tolist()
 
     def class_of(self, track_id: int) -> str | None:
         """What the cameras call the contact, by the weight of their votes."""
@@ -201,47 +223,115 @@ class Tracker:
         source.last_s = at_s
         return True
 
-    def _predicted(self, rows: Ints, at_s: float) -> tuple[Floats, Floats]:
+    def _ahead(self, rows: Ints, at_s: float, *, mix: bool = True) -> Ahead:
+        """These rows predicted to `at_s`; `mix`: for an update."""
         tab = self.table
-        nis = tab.nis[rows]
-        factor = np.where(nis > MANOEUVRE_NIS, np.minimum((nis / 2.0) ** 2, MANOEUVRE_MAX), 1.0)
-        return kalman.predict(tab.x[rows], tab.p[rows], at_s - tab.t[rows], factor * self._set.acceleration_mps2**2)
+        firm = tab.confirmed[rows]
+        mine, rest = rows[firm], rows[~firm]
+        x, p = np.empty((len(rows), 4)), np.empty((len(rows), 4, 4))
+        modes = imm.predict(tab.modes(mine), at_s - tab.t[mine], self._set.acceleration_mps2, mix=mix)
+        x[firm], p[firm] = imm.combine(modes)
+        q = np.full(len(rest), self._set.acceleration_mps2**2)
+        x[~firm], p[~firm] = kalman.predict(tab.x[rest], tab.p[rest], at_s - tab.t[rest], q)
+        return Ahead(x=x, p=p, firm=np.flatnonzero(firm), modes=modes)
 
-    def _positions(self, source: str, at_s: float, z: Floats, r: Floats, policy: Policy, hit: Bools) -> list[int]:
-        """Positions of one look: update, start, confirm, end. Returns for each position its contact's id or 0.
-
-        `hit`: the rows that the look has already shown (a camera's bearings on confirmed contacts).
-        """
+    def _radar(self, source: str, at_s: float, z: Floats, r: Floats) -> None:
+        """The plots of one turn: update, start, confirm, end."""
         tab = self.table
-        camera = self.sources[source].camera
-        x, p = self._predicted(np.arange(len(tab)), at_s)
+        density = self.density.setdefault(source, ClutterDensity())
+        ahead = self._ahead(np.arange(len(tab)), at_s)
+        false = density.at(z)
+        hit = np.zeros(len(tab), dtype=np.bool_)
         owner = np.full(len(z), -1)
-        for confirmed in (False,) if camera else (True, False):
-            rows, cols = np.flatnonzero(tab.confirmed == confirmed), np.flatnonzero(owner < 0)
-            pairs = gate(x[rows], p[rows], z[cols], r[cols], self._set.gate_chi2)
-            if not confirmed:
-                i, j = rows[pairs.row], cols[pairs.col]
-                dt = at_s - tab.t[i]
-                reach = initiation.within_reach(tab.x[i, :2], tab.p[i], z[j], r[j], dt, self._set.max_speed_mps)
-                pairs = pairs.where(reach)
-            a, b = pairs.assign()
-            self._update(rows[a], x, p, z[cols[b]], r[cols[b]], at_s)
-            hit[rows[a]] = True
-            owner[cols[b]] = rows[a]
-        if not camera:
-            self.merged += self.duplicates.look(tab, hit)
+        won = self._share(source, ahead, z, r, false, at_s, hit, owner)
+        density.learn(z[owner < 0])
+        free = np.flatnonzero(owner < 0)
+        rows, cols, log = self._tentative(ahead, z, r, free, at_s)
+        missed = ~tab.confirmed
+        missed[rows] = False
+        tab.score[missed] += math.log(1.0 - PD_NEW)
+        tab.score[rows] += log - np.log(false[cols])
+        hit[rows] = True
+        owner[cols] = rows
+        self.merged += self.duplicates.look(tab, hit, won, at_s)
         self._start(at_s, z, r, owner, hit)
         hit = np.concatenate((hit, np.ones(len(tab) - len(hit), dtype=np.bool_)))
-        tab.history(source).record(hit, at_s, policy)
-        return self._settle(source, at_s, policy, owner)
+        tab.history(source).record(hit, at_s, self._turns)
+        turns_a_day = 86400.0 / max(self.sources[source].period_s, 0.5)
+        doubt = density.per_turn * turns_a_day / self._set.false_tracks_per_day
+        self._settle(source, at_s, self._turns, owner, math.log(max(doubt, 1.0)))
 
-    def _update(self, rows: Ints, x: Floats, p: Floats, z: Floats, r: Floats, at_s: float) -> None:
+    def _share(
+        self, source: str, ahead: Ahead, z: Floats, r: Floats, false: Floats, at_s: float, hit: Bools, owner: Ints
+    ) -> Bools:
+        """Plots among confirmed tracks. Fills `hit` and `owner`; returns the rows that got a plot of their own."""
+        tab, firm = self.table, ahead.firm
+        won = np.zeros(len(tab), dtype=np.bool_)
+        pairs = gate(ahead.x[firm], imm.widest(ahead.modes, ahead.x[firm]), z, r, self._set.gate_chi2)
+        if not len(pairs.row):
+            return won
+        order = np.lexsort((pairs.col, pairs.row))
+        row, col = pairs.row[order], pairs.col[order]
+        history = tab.history(source)
+        n = np.minimum(history.age[firm], PD_LOOKS)
+        pd = np.minimum((history.hits(PD_LOOKS)[firm] + PD_PRIOR[0]) / (n + PD_PRIOR[1]), 0.98)
+        own = ahead.modes.take(row)
+        density = (own.mu * imm.likelihood(own, z[col], r[col])).sum(axis=1)
+        meet = unresolved.common(row, col, ahead.x[firm], ahead.p[firm], z, r)
+        both = jpda.Both(a=meet.a, b=meet.b, ratio=meet.density * pd[row[meet.a]] / false[col[meet.a]])
+        beta, common = jpda.share(row, col, pd[row] * density / false[col], 1.0 - pd[row], both)
+        who = np.concatenate((row, row[meet.a], row[meet.b]))
+        what = np.concatenate((col, col[meet.a], col[meet.b]))
+        chance = np.concatenate((beta, common, common))
+        order = np.flatnonzero(chance > 0.0)
+        order = order[np.argsort(who[order], kind="stable")]
+        some, which = np.unique(who[order], return_inverse=True)
+        places, errors = np.concatenate((z[col], meet.za, meet.zb)), np.concatenate((r[col], meet.ra, meet.rb))
+        modes = imm.update_shared(ahead.modes.take(some), which, places[order], errors[order], chance[order])
+        seen = np.bincount(which, chance[order]) >= SEEN
+        mine = firm[some[seen]]
+        tab.set_modes(mine, modes.take(np.flatnonzero(seen)))
+        self._fixed(mine, at_s)
+        hit[mine] = True
+        total = np.bincount(col, beta, len(z)) + np.bincount(col[meet.a], common, len(z))
+        best = order[np.lexsort((-chance[order], what[order]))]
+        first = best[np.diff(what[best], prepend=-1) > 0]
+        sure = first[total[what[first]] >= OWN]
+        owner[what[sure]] = firm[who[sure]]
+        won[firm[row[beta >= OWN]]] = True
+        return won
+
+    def _fixed(self, rows: Ints, at_s: float) -> None:
         tab = self.table
-        tab.x[rows], tab.p[rows], d2 = kalman.update_position(x[rows], p[rows], z, r)
-        tab.nis[rows] = 0.7 * tab.nis[rows] + 0.3 * d2
         tab.t[rows] = np.maximum(tab.t[rows], at_s)
         tab.hit_s[rows] = tab.fix_s[rows] = at_s
         tab.hits[rows] += 1
+
+    def _tentative(self, ahead: Ahead, z: Floats, r: Floats, cols: Ints, at_s: float) -> tuple[Ints, Ints, Floats]:
+        """Positions `cols` among tentative tracks: rows and columns of the pairs, and the log density of each."""
+        tab = self.table
+        rows = np.flatnonzero(~tab.confirmed)
+        pairs = gate(ahead.x[rows], ahead.p[rows], z[cols], r[cols], self._set.gate_chi2)
+        i, j = rows[pairs.row], cols[pairs.col]
+        reach = initiation.within_reach(tab.x[i, :2], tab.p[i], z[j], r[j], at_s - tab.t[i], self._set.max_speed_mps)
+        a, b = pairs.where(reach).assign()
+        rows, cols = rows[a], cols[b]
+        tab.x[rows], tab.p[rows], d2, log_det = kalman.update_position(ahead.x[rows], ahead.p[rows], z[cols], r[cols])
+        self._fixed(rows, at_s)
+        return rows, cols, math.log(PD_NEW / (2.0 * math.pi)) - 0.5 * (d2 + log_det)
+
+    def _ranged(self, source: str, at_s: float, z: Floats, r: Floats, hit: Bools) -> list[int]:
+        """A camera's positions that no confirmed contact explains. Returns for each its contact's id or 0."""
+        tab = self.table
+        ahead = self._ahead(np.arange(len(tab)), at_s)
+        owner = np.full(len(z), -1)
+        rows, cols, _ = self._tentative(ahead, z, r, np.arange(len(z)), at_s)
+        hit[rows] = True
+        owner[cols] = rows
+        self._start(at_s, z, r, owner, hit)
+        hit = np.concatenate((hit, np.ones(len(tab) - len(hit), dtype=np.bool_)))
+        tab.history(source).record(hit, at_s, self._windows)
+        return self._settle(source, at_s, self._windows, owner, -math.inf)
 
     def _start(self, at_s: float, z: Floats, r: Floats, owner: Ints, hit: Bools) -> None:
         tab = self.table
@@ -252,24 +342,30 @@ class Tracker:
         x, p = initiation.start(z[cols], r[cols], self._set.max_speed_mps)
         tab.append(x, p, at_s)
 
-    def _settle(self, source: str, at_s: float, policy: Policy, owner: Ints) -> list[int]:
-        """Confirm, name and end rows after a look of `source`; the ids of the rows in `owner`."""
+    def _settle(self, source: str, at_s: float, policy: Policy, owner: Ints, enough: float) -> list[int]:
+        """Confirm, name and end rows after a look of `source`; the ids of the rows in `owner`.
+
+        `enough`: the score that a tentative track needs beside its M of N.
+        """
         tab, history = self.table, self.table.seen[source]
         reached, possible = history.confirmable(policy)
         fast = np.hypot(tab.x[:, 2], tab.x[:, 3]) > self._set.max_speed_mps
-        new = np.flatnonzero(~tab.confirmed & reached & ~fast)
+        new = np.flatnonzero(~tab.confirmed & reached & ~fast & (tab.score >= enough))
         new = new[: max(self._set.max_tracks - int(tab.confirmed.sum()), 0)]
         tab.confirmed[new] = True
         tab.confirmed_s[new] = at_s
+        tab.set_modes(new, imm.spread(tab.x[new], tab.p[new]))
         for row in np.flatnonzero((tab.id == 0) & (tab.hits >= SHOWN_HITS)).tolist():
             tab.id[row] = self._ids.take()
+        self.merged += self.ended.find(tab, new, at_s)
         over = np.where(tab.confirmed, history.missed_too_often(policy), ~possible | (reached & fast))
         history.active &= ~over
-        ids = [int(tab.id[row]) if row >= 0 else 0 for row in owner.tolist()]
+        ids: list[int] = np.where(owner >= 0, tab.id[owner], 0).tolist() if len(tab) else []
         alive = np.zeros(len(tab), dtype=np.bool_)
         for h in tab.seen.values():
             alive |= h.active
         if not alive.all():
+            self.ended.note(tab, ~alive & tab.confirmed)
             tab.keep(alive)
         return ids
 
@@ -279,58 +375,38 @@ class Tracker:
         """Give bearings to confirmed contacts and `others`: bearings left, rows of the table hit, others shown."""
         tab = self.table
         mine = np.flatnonzero(tab.confirmed)
-        x, p = self._predicted(mine, view.at_s)
-        a, b = self._match(np.concatenate((x, others_x)), np.concatenate((p, others_p)), rows)
+        ahead = self._ahead(mine, view.at_s)
+        a, b = sightings.match(
+            np.concatenate((ahead.x, others_x)), np.concatenate((ahead.p, others_p)), rows, self._set.bearing_gate_chi2
+        )
         own = a < len(mine)
         hit = np.zeros(len(tab), dtype=np.bool_)
         hit[mine[a[own]]] = True
         history = tab.history(view.source)
-        fresh = hit & ((view.at_s - history.mark_s >= self._camera.window_s) | ~history.active)
+        fresh = hit & ((view.at_s - history.mark_s >= self._windows.window_s) | ~history.active)
         for i, j in zip(a[own].tolist(), b[own].tolist(), strict=True):
             row = int(mine[i])
             self._vote(int(tab.id[row]), rows[j])
             tab.hit_s[row] = view.at_s
             tab.hits[row] += 1
             if fresh[row]:
-                self._correct(row, x[i : i + 1], p[i : i + 1], rows[j], view.at_s)
+                self._correct(row, ahead.modes.take(np.array([i])), rows[j], view.at_s)
         free = [True] * len(rows)
         for j in b.tolist():
             free[j] = False
         return free, hit, (a[~own] - len(mine)).tolist()
 
-    def _match(self, x: Floats, p: Floats, rows: list[Bearing]) -> tuple[Ints, Ints]:
-        none = np.empty(0, dtype=np.int64)
-        if not rows or not len(x):
-            return none, none
-        h, s, _ = kalman.bearing_model(x, p)
-        z = np.array([math.radians(b.bearing_deg) for b in rows])
-        var = np.array([math.radians(b.sigma_bearing_deg) ** 2 for b in rows])
-        d2 = kalman.wrap_pi(z[None, :] - h[:, None]) ** 2 / (s[:, None] + var[None, :])
-        fits = (d2 <= self._set.bearing_gate_chi2) & (s <= math.radians(BEARING_SIGMA_MAX_DEG) ** 2)[:, None]
-        far = np.hypot(x[:, 0], x[:, 1])
-        along = (p[:, 0, 0] * x[:, 0] ** 2 + 2.0 * p[:, 0, 1] * x[:, 0] * x[:, 1] + p[:, 1, 1] * x[:, 1] ** 2) / far**2
-        cost = d2.copy()
-        for j, b in enumerate(rows):
-            if b.range_m is not None and b.sigma_range_m is not None:
-                var_r = along + b.sigma_range_m**2 + (CAMERA_RANGE_BIAS * b.range_m) ** 2
-                d2r = (far - b.range_m) ** 2 / var_r
-                fits[:, j] &= d2r <= self._set.bearing_gate_chi2
-                cost[:, j] += d2r
-        i, j2 = np.nonzero(fits)
-        return assign(i, j2, cost[i, j2], np.full(len(i), 2.0 * self._set.bearing_gate_chi2))
-
-    def _correct(self, row: int, x: Floats, p: Floats, b: Bearing, at_s: float) -> None:
+    def _correct(self, row: int, modes: imm.Modes, b: Bearing, at_s: float) -> None:
         """One camera sighting into one contact: a position if only cameras see it, else the bearing alone."""
         tab = self.table
         radar = any(h.active[row] for s, h in tab.seen.items() if not self.sources[s].camera)
         if b.range_m is not None and not radar:
-            z, r = _bearing_positions([b])
-            nx, np_, _ = kalman.update_position(x, p, z, r)
+            modes = imm.update_position(modes, *sightings.positions([b]))
             tab.fix_s[row] = at_s
         else:
             rad = np.array([math.radians(b.bearing_deg)])
-            nx, np_ = kalman.update_bearing(x, p, rad, np.array([math.radians(b.sigma_bearing_deg) ** 2]))
-        tab.x[row], tab.p[row] = nx[0], np_[0]
+            modes = imm.update_bearing(modes, rad, np.array([math.radians(b.sigma_bearing_deg) ** 2]))
+        tab.set_modes(np.array([row]), modes)
         tab.t[row] = max(float(tab.t[row]), at_s)
 
     def _vote(self, track_id: int, b: Bearing) -> None:
@@ -345,7 +421,8 @@ class Tracker:
     def state(self) -> list[Any]:
         """For the checkpoint."""
         return [
-            self.table.state(), self.bearings.state(), self.duplicates.state(),
+            self.table.state(), self.bearings.state(), self.duplicates.state(), self.ended.state(),
+            [[n, d.state()] for n, d in self.density.items()],
             [[n, s.last_s, s.period_s, s.camera] for n, s in self.sources.items()],
             [[i, list(v.items())] for i, v in self.votes.items()],
             [list(m) for m in self.merged], self.late,
@@ -353,17 +430,12 @@ class Tracker:
 
     def restore(self, data: Any) -> None:
         """Take over what `state` was made of."""
-        table, bearings, duplicates, sources, votes, merged, self.late = data
+        table, bearings, duplicates, ended, density, sources, votes, merged, self.late = data
         self.table = TrackTable.restore(table)
         self.bearings = BearingTracks.restore(bearings)
         self.duplicates = Duplicates.restore(duplicates)
+        self.ended = Ended.restore(ended)
+        self.density = {n: ClutterDensity.restore(d) for n, d in density}
         self.sources = {n: Source(last_s=t, period_s=p, camera=c) for n, t, p, c in sources}
         self.votes = {i: dict(v) for i, v in votes}
         self.merged = [(a, b) for a, b in merged]
-
-
-def _bearing_positions(rows: list[Bearing]) -> tuple[Floats, Floats]:
-    a = np.array(
-        [(b.range_m, b.bearing_deg, b.sigma_range_m, b.sigma_bearing_deg) for b in rows], dtype=np.float64
-    ).reshape(-1, 4)
-    return measure.polar(a[:, 0], a[:, 1], a[:, 2], a[:, 3])

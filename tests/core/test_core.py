@@ -218,3 +218,13 @@ def test_straight_courses_are_tracked_with_true_covariance() -> None:
                 ])  # fmt: skip
                 values.append(float(d @ np.linalg.solve(np.array(t.cov), d)))
     assert 1.0 < np.mean(values) < 5.5  # 4 if the process noise were the truth; straight courses lie below it
+
+
+def test_a_vessel_that_comes_back_soon_has_its_old_name() -> None:
+    boat = Ship(east=-1000.0, north=2500.0, course=[(0.0, 5.0, 0.0)], pd=1.0, hidden=((100.0, 150.0),))
+    shown = pictures(run(Core(config()), World(ships=[boat], seed=4, ais=False).events(260.0)))
+    before, after = (nearest(firm(shown[at]), boat, float(at))[1] for at in (95, 250))
+    assert not firm(shown[148])  # it had ended meanwhile
+    assert before is not None
+    assert after is not None
+    assert after.id == before.id
