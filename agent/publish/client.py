@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from agent.clock import Clock
     from agent.config.schema import Publish, Site
     from agent.messages import Alert, ClockChange, TrackPicture
-    from agent.publish.outbox import Entry, Forced, Outbox
+    from agent.publish.losses import Forced
+    from agent.publish.outbox import Entry, Outbox
 
 LINK = "link"  # the publisher's own name in health messages
 OUTBOX = "outbox"
@@ -409,19 +410,22 @@ class Publisher:
         self._next_dial = now + delay * random.uniform(0.5, 1.0)
         self._report(LINK, SensorState.UNAVAILABLE, f"No link to the picture: {sentence}")
 
-    def _send_state(self, now: float, *, online: bool) -> None:
+    def _send_state(self, now: float, *, online: bool) -> bool:
         by_picture = self._config.acknowledge == "picture"
         payload = self._encoder.state(self._clock.now().t_s, online=online, by_picture=by_picture)
-        self._sender.state(payload, now)
+        if not self._sender.state(payload, now):
+            return False
         self._next_state = now + self._config.health_s
+        return True
 
     def _say_goodbye(self) -> None:
         link = self._link
         if link is not None:
-            if self._let_in:
-                self._send_state(time.monotonic(), online=False)
+            if self._let_in and self._send_state(time.monotonic(), online=False):
                 link.pump(0.2)
-            link.close()
+                link.close()
+            else:
+                link.abort()  # the window has no room for it: the last will says it
         elif self._dialling:
             threading.Thread(target=self._discard_dialled, daemon=True).start()
         self._link, self._let_in = None, False

@@ -5,7 +5,8 @@ Promises:
   than the outbox, beside the numbers of what is new;
 - live before backlog, alerts before tracks, tracks before the backlog of health; the steps of one alert keep their
   order; the backlog is limited to a steady rate and always leaves room in the window for what is new;
-- before a message of a boot goes out on a connection, that boot's birth (its newest edition) has gone out on it;
+- before a message of a boot goes out on a connection, that boot's birth (its newest edition) has gone out on it (where
+  the broker allows one message under way, a birth that tracks have changed follows them);
 - nothing leaves the outbox but on the picture's word, or on the broker's where it is configured to be enough;
 - what the broker took and the picture does not name is sent again: at once when a fresh acknowledgement leaves it
   out, else one message at growing intervals as a probe, so that a picture that is away costs next to nothing.
@@ -180,7 +181,7 @@ class Sender:
             return []
         self._flying.discard(message.id)
         if refused is not None:
-            self._refused(message, code, refused)
+            self._refused(message, code, refused, now)
             return []
         self._refusals.pop(message.id, None)
         if not self._by_picture:
@@ -189,12 +190,12 @@ class Sender:
         self._waiting[message.id] = _Waiting(boot=message.boot, seq=message.seq, since=now)
         return []
 
-    def _refused(self, message: Message, code: int, why: str) -> None:
+    def _refused(self, message: Message, code: int, why: str, now: float) -> None:
         if code not in _POISON_CODES:
             raise BrokerRefusedError(why)
         tries = self._refusals[message.id] = self._refusals.get(message.id, 0) + 1
         if tries >= self._tuning.poison_tries:
-            self._outbox.quarantine(message.id)
+            self.announce(self._outbox.quarantine(message.id), now)
             self.quarantined_total += 1
             del self._refusals[message.id]
         else:
@@ -243,15 +244,19 @@ class Sender:
 
     # ------------------------------------------------------------------ what goes out
 
-    def state(self, payload: bytes, now: float) -> None:
-        """Send the state message now."""
+    def state(self, payload: bytes, now: float) -> bool:
+        """Send the state message now; False where the window has no room for it."""
+        if self._slots() <= 0:
+            return False
         self._publish("s", payload, now, retain=True)
+        return True
 
     def step(self, now: float) -> None:
         """Send what fits into the window."""
         if self._link is None:
             return
-        self._ensure_birth(self._boot, now)
+        if not self._ensure_birth(self._boot, now):
+            return
         self._send_live(now)
         if now >= self._backlog_from:
             self._probe(now)
@@ -290,24 +295,29 @@ class Sender:
         self._flights[mid] = _Flight(since=now, message=message)
         self.sent_total += 1
 
-    def _ensure_birth(self, boot: int, now: float) -> None:
+    def _ensure_birth(self, boot: int, now: float) -> bool:
+        """Send a boot's birth where it has not gone out yet; False when the window had no room for it."""
         if boot == self._boot:
             edition, payload = self._birth()
             if edition != self._birth_sent:
+                if self._slots() <= 0:
+                    return False
                 self._publish("b", payload, now, retain=True)
                 self._birth_sent = edition
         elif boot not in self._births_sent:
+            if self._slots() <= 0:
+                return False
             old = self._outbox.birth(boot)
             if old is not None:
                 self._publish("b", old, now)
             self._births_sent.add(boot)
+        return True
 
     def _send(self, message: Message, now: float) -> bool:
         """Send one message unless it is under way or gone; False when the window had no room for it."""
         if message.id in self._flying or message.id in self._waiting:
             return True
-        self._ensure_birth(message.boot, now)
-        if self._slots() <= 0:
+        if not self._ensure_birth(message.boot, now) or self._slots() <= 0:
             return False
         self._launch(message.kind, message.payload, now, message)
         self._flying.add(message.id)
@@ -339,11 +349,12 @@ class Sender:
         return self._slots() > 0 and self._send(message, now)
 
     def _send_tracks(self, now: float) -> None:
-        while self._slots() > 0:
+        while self._slots() >= min(2, self.window):  # one of them for a birth that a new class has changed
             payload = self._tracks.next_payload()
             if payload is None:
                 return
-            self._ensure_birth(self._boot, now)  # a class seen for the first time
+            if self.window > 1:
+                self._ensure_birth(self._boot, now)
             self._publish("t", payload, now)
 
     def _refill(self, now: float) -> None:

@@ -35,7 +35,6 @@ class MqttProxy:
         self.port: int = self._server.getsockname()[1]
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
-        self._under_way = 0
         self.pubacks = 0
         self.connections = 0
         self.versions: list[int] = []
@@ -71,22 +70,32 @@ class MqttProxy:
                 return
             with self._lock:
                 self._sockets += [client, upstream]
-                self._under_way = 0
             self.connections += 1
-            threading.Thread(target=self._pipe, args=(client, upstream, self._from_client), daemon=True).start()
-            threading.Thread(target=self._pipe, args=(upstream, client, self._from_broker), daemon=True).start()
+            under_way = [0]  # of this connection: an older one may still be draining
+            threading.Thread(
+                target=self._pipe, args=(client, upstream, self._from_client, under_way), daemon=True
+            ).start()
+            threading.Thread(
+                target=self._pipe, args=(upstream, client, self._from_broker, under_way), daemon=True
+            ).start()
 
-    def _pipe(self, source: socket.socket, sink: socket.socket, look: Callable[[bytes, socket.socket], bool]) -> None:
+    def _pipe(
+        self,
+        source: socket.socket,
+        sink: socket.socket,
+        look: Callable[[bytes, socket.socket, list[int]], bool],
+        under_way: list[int],
+    ) -> None:
         with contextlib.suppress(OSError, EOFError):
             while True:
                 packet = _packet(source)
-                if look(packet, source):
+                if look(packet, source, under_way):
                     sink.sendall(packet)
         for s in (source, sink):
             with contextlib.suppress(OSError):
                 s.shutdown(socket.SHUT_RDWR)
 
-    def _from_client(self, packet: bytes, source: socket.socket) -> bool:
+    def _from_client(self, packet: bytes, source: socket.socket, under_way: list[int]) -> bool:
         kind = packet[0] >> 4
         if kind == CONNECT:
             version = packet[packet.index(b"MQTT") + 4]
@@ -97,17 +106,17 @@ class MqttProxy:
                 raise EOFError
         if kind == PUBLISH and packet[0] & 0x06:
             with self._lock:
-                self._under_way += 1
-                self.most_under_way = max(self.most_under_way, self._under_way)
+                under_way[0] += 1
+                self.most_under_way = max(self.most_under_way, under_way[0])
         return True
 
-    def _from_broker(self, packet: bytes, _source: socket.socket) -> bool:
+    def _from_broker(self, packet: bytes, _source: socket.socket, under_way: list[int]) -> bool:
         if packet[0] >> 4 == PUBACK:
             self.pubacks += 1
             if self._drop_puback(self.pubacks):
                 return False
             with self._lock:
-                self._under_way -= 1
+                under_way[0] -= 1
         return True
 
 
