@@ -111,10 +111,30 @@ class AisPolicy(Table):
     lost_after_s: Positive = 600.0  # an AIS track without a report for this long leaves the picture
 
 
+# What a link can bear: values for the keys of `[publish]` that the operator has not set. "lte" is the defaults.
+LINK_PROFILES: dict[str, dict[str, Any]] = {
+    "lan": {
+        "keepalive_s": 30, "health_s": 30.0, "track_error_m": 20.0, "track_max_age_s": 30.0, "track_batch_s": 1.0,
+    },
+    "lte": {},
+    "satellite": {
+        "keepalive_s": 1200, "health_s": 3600.0, "track_error_m": 200.0, "track_max_age_s": 900.0,
+        "track_batch_s": 30.0, "puback_timeout_s": 60.0, "retry_max_s": 600.0,
+    },
+    "metered": {
+        "keepalive_s": 1200, "health_s": 86_400.0, "track_error_m": 500.0, "track_max_age_s": 3600.0,
+        "track_batch_s": 60.0, "puback_timeout_s": 60.0, "retry_max_s": 1800.0, "session_every_s": 28_800.0,
+    },
+}  # fmt: skip
+
+
 class Publish(Table):
     """`[publish]`: the way to the shared picture."""
 
     broker: str | None = None  # mqtt://host:1883 or mqtts://user:password@host:8883; none: keep in the outbox
+    fallback_brokers: tuple[str, ...] = ()  # tried in this order when the one before does not let us in
+    profile: Literal["lan", "lte", "satellite", "metered"] = "lte"  # sets what is not set below
+    session_every_s: NotNegative = 0.0  # connect for a short while this often, and when there is an alert; 0: stay
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
     username: str | None = None
     password_file: str | None = None
@@ -122,7 +142,7 @@ class Publish(Table):
     cert_file: str | None = None
     key_file: str | None = None
     acknowledge: Literal["picture", "broker"] = "picture"  # who may make the outbox forget a message
-    keepalive_s: Annotated[int, Field(ge=5, le=65535)] = 60
+    keepalive_s: Annotated[int, Field(ge=5, le=65535)] = 300
     window: Annotated[int, Field(ge=1, le=20)] = 16  # messages in flight
     puback_timeout_s: Positive = 15.0
     retry_max_s: Positive = 120.0
@@ -130,13 +150,41 @@ class Publish(Table):
     track_max_age_s: Positive = 120.0  # ... or after this long
     track_batch_s: Positive = 2.0
     health_s: Positive = 900.0
+    health_expire_s: Positive = 86_400.0  # a report of health that could not be sent for this long is given up
     outbox_max_bytes: Annotated[int, Field(ge=65_536)] = 67_108_864
+    sign: bool = True  # births, seals and replies, with a key that is made on the box
+    sign_tracks: bool = False  # batches of tracks as well: 80 bytes each
+    mac_key_file: str | None = None  # a secret shared with the picture: alerts carry an 8-byte MAC
+    command_keys: tuple[str, ...] = ()  # public keys (64 hex digits) whose commands are obeyed
+    commands: tuple[Literal["snapshot", "acknowledge", "reject", "profile"], ...] = ()  # which ones
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_profile(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            return {**LINK_PROFILES.get(str(values.get("profile")), {}), **values}
+        return values
 
     @field_validator("broker")
     @classmethod
     def _scheme(cls, v: str | None) -> str | None:
         if v is not None and not v.startswith(("mqtt://", "mqtts://")):
             raise ValueError("a broker is written mqtt://host:port or mqtts://host:port")
+        return v
+
+    @field_validator("fallback_brokers")
+    @classmethod
+    def _schemes(cls, v: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(url for url in v if cls._scheme(url))
+
+    @field_validator("command_keys")
+    @classmethod
+    def _keys(cls, v: tuple[str, ...]) -> tuple[str, ...]:
+        for key in v:
+            if len(key) != 64 or any(c not in "0123456789abcdef" for c in key):
+                raise ValueError(
+                    "a command key is 64 hex digits in lower case, as `vigia picture --make-key` prints it"
+                )
         return v
 
 

@@ -2,7 +2,7 @@
 
 Promises:
 - no message, name or repr shows a password;
-- TLS is 1.2 at least, the broker's certificate and host name are always checked.
+- TLS is 1.3, the broker's certificate and host name are always checked.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def parse(
     return Broker(host=host, port=port or _PORTS[parts.scheme], username=name, password=password, tls=tls)
 
 
-def from_config(config: Publish) -> Broker | None:
-    """The broker of `[publish]`; None where none is named.
+def from_config(config: Publish, choice: int = 0) -> Broker | None:
+    """The broker of `[publish]`, or the fallback number `choice`; None where none is named.
 
     Raises:
         ConfigError: as `parse`.
@@ -79,9 +79,21 @@ def from_config(config: Publish) -> Broker | None:
     if config.broker is None:
         return None
     return parse(
-        config.broker, username=config.username, password_file=config.password_file, ca_file=config.ca_file,
-        cert_file=config.cert_file, key_file=config.key_file,
+        (config.broker, *config.fallback_brokers)[choice], username=config.username,
+        password_file=config.password_file, ca_file=config.ca_file, cert_file=config.cert_file,
+        key_file=config.key_file,
     )  # fmt: skip
+
+
+def tls_stamp(config: Publish) -> tuple[int, ...]:
+    """Changes when a file of the TLS identity does: a renewed certificate. A file that is away counts as 0."""
+    stamps = []
+    for name in (config.ca_file, config.cert_file, config.key_file):
+        try:
+            stamps.append(0 if name is None else Path(name).stat().st_mtime_ns)
+        except OSError:
+            stamps.append(0)
+    return tuple(stamps)
 
 
 def _secret(path: str) -> str:
@@ -95,7 +107,7 @@ def _secret(path: str) -> str:
 def _tls(ca_file: str | None, cert_file: str | None, key_file: str | None) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca_file)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
         if cert_file is not None:
             context.load_cert_chain(cert_file, key_file, password=_no_passphrase)
     except (OSError, ssl.SSLError) as e:

@@ -33,6 +33,7 @@ from agent.publish import kinematics, wire
 from agent.publish import link as links
 from agent.publish import outbox as outboxes
 from agent.publish.birth import Birth
+from agent.publish.certificate import not_after
 from agent.publish.sender import BrokerRefusedError, Sender, Tuning
 from agent.publish.trackfeed import Tracks
 
@@ -47,7 +48,8 @@ if TYPE_CHECKING:
 
 LINK = "link"  # the publisher's own name in health messages
 OUTBOX = "outbox"
-_PUMP_S = 0.5
+CERTIFICATE = "certificate"
+_CERTIFICATE_DAYS = 14  # before the end: time enough to send somebody
 _CLOCK_STEP_MS = 500  # a smaller correction of the wall clock is not worth a new birth
 _RANKS = {
     Severity.HIGH: outboxes.RANK_HIGH,
@@ -87,7 +89,9 @@ class Publisher:
         rules: Sequence[tuple[str, str]] = (),
         zones: Sequence[str] = (),
         tuning: Tuning | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._monotonic = monotonic
         self._config = config
         self._node = site.node_id
         self._outbox = outbox
@@ -100,11 +104,11 @@ class Publisher:
         outbox.start_boot(self.boot, self._encoder.birth(), self._encode_loss)
         self._tracks = Tracks(
             self._encoder, self._encoder_lock, LocalFrame(lat=site.lat, lon=site.lon), error_m=config.track_error_m,
-            max_age_s=config.track_max_age_s, batch_s=config.track_batch_s, monotonic=time.monotonic,
+            max_age_s=config.track_max_age_s, batch_s=config.track_batch_s, monotonic=monotonic,
         )  # fmt: skip
         self._sender = Sender(
             outbox, node=self._node, boot=self.boot, by_picture=config.acknowledge == "picture", window=config.window,
-            birth=self._birth, tracks=self._tracks, tuning=self._tuning,
+            birth=self._birth, tracks=self._tracks, tuning=self._tuning, brief=config.session_every_s > 0,
         )  # fmt: skip
         self._health_lock = threading.RLock()  # `on_health` may hand its own health straight back
         self._reported: dict[str, _Reported] = {}
@@ -124,8 +128,18 @@ class Publisher:
         self._failures = 0
         self._next_dial = 0.0
         self._next_state = float("inf")
+        self._choice = 0  # of the brokers, in the order of the configuration
+        self._chosen_at = 0.0
+        self._urgent = threading.Event()
+        self._next_session = 0.0
+        self._satisfied_at: float | None = None
+        self._state_said = False
+        self._next_chore = 0.0
+        self._tls_stamp: tuple[int, ...] = ()
+        self._traffic = links.Traffic()
+        self._born = self._monotonic()
         self._last_error = ""
-        self._last_report: tuple[str, SensorState, str] | None = None
+        self._last_report: dict[str, tuple[SensorState, str]] = {}
         self._progress = 0
 
     # ------------------------------------------------------------------ for the core
@@ -137,7 +151,7 @@ class Publisher:
 
     def stop(self, timeout: float) -> None:
         """Send what is new for at most `timeout` seconds, say goodbye, and end. The outbox stays open. Idempotent."""
-        self._stop_by = time.monotonic() + timeout * 0.8
+        self._stop_by = self._monotonic() + timeout * 0.8
         self._stopping.set()
         self._wake()
         if self._thread is not None:
@@ -154,6 +168,9 @@ class Publisher:
 
         """
         self._commit([self._alert_entry(alert) for alert in alerts])
+        if alerts:
+            self._urgent.set()
+            self._wake()
 
     def submit_tracks(self, picture: TrackPicture) -> None:
         """The newest picture; what of it is worth sending is decided when there is room to send."""
@@ -167,7 +184,7 @@ class Publisher:
 
         """
         with self._health_lock:
-            self._consider_health(health, time.monotonic())
+            self._consider_health(health, self._monotonic())
 
     def submit_clock(self, change: ClockChange) -> None:
         """The wall clock stepped: correct the time that the receiver puts on this boot's messages.
@@ -192,7 +209,19 @@ class Publisher:
             "queued": queued, "queued_bytes": size, "in_flight": self._sender.in_flight,
             "unacknowledged": self._sender.unacknowledged, "sent": self._sender.sent_total,
             "acked": self._sender.acknowledged_total, "lost": lost, "quarantined": self._sender.quarantined_total,
-            "last_error": self._last_error, "progress": self._progress,
+            "last_error": self._last_error, "progress": self._progress, "profile": self._config.profile,
+            "broker": self._choice, **self._traffic_status(),
+        }  # fmt: skip
+
+    def _traffic_status(self) -> dict[str, Any]:
+        """Bytes over the socket since this start, and what that makes a day once an hour is over."""
+        link = self._link
+        traffic = self._traffic if link is None else self._traffic.plus(link.traffic())
+        up_s = self._monotonic() - self._born
+        both = traffic.bytes_up + traffic.bytes_down
+        return {
+            "bytes_up": traffic.bytes_up, "bytes_down": traffic.bytes_down, "segments": traffic.segments,
+            "bytes_per_day": round(both / up_s * 86_400) if up_s >= 3600.0 else None,
         }  # fmt: skip
 
     # ------------------------------------------------------------------ into the outbox
@@ -202,7 +231,7 @@ class Publisher:
             return []
         with self._encoder_lock:
             committed = self._outbox.append(entries, birth=self._encoder.birth)
-        self._sender.announce(committed.messages, time.monotonic())
+        self._sender.announce(committed.messages, self._monotonic())
         self._wake()
         for sentence in committed.refused:
             self._report(OUTBOX, SensorState.DEGRADED, sentence)
@@ -233,8 +262,9 @@ class Publisher:
                 self._deferred.pop(health.source, None)  # it is back where the picture thinks it is
                 return
         entry = outboxes.Entry(
-            kind="h", rank=outboxes.RANK_HEALTH, encode=lambda seq: self._encoder.health(health, seq, changed=changed)
-        )
+            kind="h", rank=outboxes.RANK_HEALTH, encode=lambda seq: self._encoder.health(health, seq, changed=changed),
+            expires_s=int(health.at_s + self._config.health_expire_s),
+        )  # fmt: skip
         ids = self._commit([entry])
         self._deferred.pop(health.source, None)
         self._reported[health.source] = _Reported(
@@ -266,17 +296,24 @@ class Publisher:
     def _run(self) -> None:
         while not self._finished():
             self._progress += 1
-            try:
-                self._round(time.monotonic())
-            except VigiaError as e:  # the disk did not take it; it may again
-                self._report(OUTBOX, SensorState.UNAVAILABLE, str(e))
-                self._drop_link("the outbox does not work.")
-                self._sleep(_PUMP_S)
+            self.turn()
         self._say_goodbye()
+
+    def turn(self) -> None:
+        """One turn of the publisher's thread; a simulation of days calls it instead of `start`."""
+        try:
+            self._round(self._monotonic())
+        except VigiaError as e:  # the disk did not take it; it may again
+            self._report(OUTBOX, SensorState.UNAVAILABLE, str(e))
+            self._drop_link("the outbox does not work.")
+            self._sleep(self._tuning.pump_s)
 
     def _round(self, now: float) -> None:
         self._tell_notes()
         self._flush_deferred(now)
+        if now >= self._next_chore:
+            self._next_chore = now + self._tuning.chores_s
+            self._chores(now)
         if self._link is None:
             self._without_link(now)
         else:
@@ -285,21 +322,90 @@ class Publisher:
     def _finished(self) -> bool:
         if not self._stopping.is_set():
             return False
-        return not self._let_in or self._sender.idle or time.monotonic() >= self._stop_by
+        return not self._let_in or self._sender.idle or self._monotonic() >= self._stop_by
+
+    def _chores(self, now: float) -> None:
+        """Once a minute: what is worth nothing any more, a renewed certificate, one that runs out, the first broker."""
+        self._sender.announce(self._outbox.expire(self._clock.now().t_s), now)
+        self._look_at_certificate()
+        if self._link is None or not self._let_in:
+            return
+        if self._tls_stamp != brokers.tls_stamp(self._config) and self._identity_works():
+            self._hang_up(now, 0.0)
+        elif self._choice and now - self._chosen_at >= self._tuning.return_s and self._sender.idle:
+            self._choice = 0
+            self._hang_up(now, 0.0)
+
+    def _identity_works(self) -> bool:
+        """Whether the files that have changed can be used: they may be in the middle of being renewed."""
+        try:
+            brokers.from_config(self._config, self._choice)
+        except ConfigError as e:
+            self._report(CERTIFICATE, SensorState.DEGRADED, f"The renewed TLS files cannot be used yet: {e}")
+            return False
+        return True
+
+    def _look_at_certificate(self) -> None:
+        if self._config.cert_file is None:
+            return
+        try:
+            left_s = not_after(self._config.cert_file) - self._clock.now().wall_s
+        except ConfigError as e:
+            self._report(CERTIFICATE, SensorState.DEGRADED, str(e))
+            return
+        days = int(left_s // 86_400)
+        if left_s < 0:
+            self._report(CERTIFICATE, SensorState.UNAVAILABLE, f"The certificate {self._config.cert_file} has run out.")
+        elif days < _CERTIFICATE_DAYS:
+            sentence = f"The certificate {self._config.cert_file} runs out in {days} days: renew it."
+            self._report(CERTIFICATE, SensorState.DEGRADED, sentence)
+        else:
+            self._report(CERTIFICATE, SensorState.OK, "The certificate is valid.")
 
     def _without_link(self, now: float) -> None:
         if self._dialling:
             self._take_dialled()
-        elif self._config.broker is not None and now >= self._next_dial:
+        elif self._wants_link(now):
             self._dialling = True
-            threading.Thread(target=self._dial, args=(self._version5,), name="dial", daemon=True).start()
+            self._tls_stamp = brokers.tls_stamp(self._config)
+            arguments = (self._version5, self._choice)
+            threading.Thread(target=self._dial, args=arguments, name="dial", daemon=True).start()
         else:
-            self._sleep(min(_PUMP_S, max(0.0, self._next_dial - now)) if self._config.broker else _PUMP_S)
+            self._sleep(min(self._tuning.pump_s, max(0.0, self._next_dial - now)))
 
-    def _dial(self, version5: bool) -> None:
+    def _wants_link(self, now: float) -> bool:
+        if self._config.broker is None or now < self._next_dial or self._stopping.is_set():
+            return False
+        return not self._config.session_every_s or self._urgent.is_set() or now >= self._next_session
+
+    def _hang_up(self, now: float, pause_s: float) -> None:
+        """End a connection in order: nothing is wrong with it."""
+        if self._link is not None:
+            self._link.close()
+            self._traffic = self._traffic.plus(self._link.traffic())
+        self._link, self._let_in = None, False
+        self._sender.disconnected()
+        self._next_dial = now + pause_s
+
+    def _session_over(self, now: float) -> bool:
+        """A short session ends when the picture has what there was, or takes too long to say so."""
+        if not self._config.session_every_s:
+            return False
+        if not self._sender.satisfied:
+            self._satisfied_at = None
+        elif self._satisfied_at is None:
+            self._satisfied_at = now
+        over = self._satisfied_at is not None and now - self._satisfied_at >= self._tuning.session_linger_s
+        if not over and now - self._dialled_at < self._tuning.session_max_s:
+            return False
+        self._urgent.clear()
+        self._next_session = now + self._config.session_every_s
+        return True
+
+    def _dial(self, version5: bool, choice: int) -> None:
         """In a thread of its own: name lookup and TLS may take their time."""
         try:
-            broker = brokers.from_config(self._config)
+            broker = brokers.from_config(self._config, choice)
             if broker is None:
                 raise ConfigError("no broker is configured")
             options = links.Options(
@@ -312,29 +418,32 @@ class Publisher:
 
     def _take_dialled(self) -> None:
         try:
-            result = self._dialled.get(timeout=_PUMP_S)
+            result = self._dialled.get(timeout=self._tuning.pump_s)
         except queue.Empty:
             return
         self._dialling = False
         if isinstance(result, str):
             self._lost(result)
         else:
-            self._link, self._dialled_at = result, time.monotonic()
+            self._link, self._dialled_at = result, self._monotonic()
 
     def _with_link(self, link: links.Link) -> None:
-        now = time.monotonic()
+        now = self._monotonic()
         if not self._let_in and now - self._dialled_at > self._tuning.connack_timeout_s:
             self._drop_link("the broker does not answer the MQTT greeting.")
             return
         if self._sender.overdue(now, self._config.puback_timeout_s):
             self._drop_link("the broker owes an acknowledgement for too long; connecting anew and sending again.")
             return
+        if self._let_in and self._session_over(now):
+            self._hang_up(now, 0.0)
+            return
         try:
             if self._let_in:
                 if now >= self._next_state:
                     self._send_state(now, online=True)
                 self._sender.step(now)
-            timeout = min(_PUMP_S, self._sender.next_due(now), self._tracks.due_in(now))
+            timeout = min(self._tuning.pump_s, self._sender.next_due(now), self._tracks.due_in(now))
             self._handle(link, link.pump(timeout, self._wake_out))
         except BrokerRefusedError as e:
             self._drop_link(f"the broker does not take messages from this box: {e}; check its access rules.")
@@ -342,7 +451,7 @@ class Publisher:
     def _handle(self, link: links.Link, events: list[links.Event]) -> None:
         forgettable: list[int] = []
         for event in events:
-            now = time.monotonic()
+            now = self._monotonic()
             if isinstance(event, links.Acked):
                 forgettable += self._sender.puback(event.mid, event.code, event.refused, now)
             elif isinstance(event, links.Received):
@@ -358,11 +467,13 @@ class Publisher:
 
     def _connected(self, link: links.Link, event: links.Connected, now: float) -> None:
         self._let_in = True
-        self._failures = 0
+        self._failures = self._choice  # where it fails, the next one is tried
         self._sender.connected(link, event.receive_maximum, now)
         self._tracks.distrust()
+        self._satisfied_at, self._chosen_at = None, now
         link.subscribe([wire.topic(self._node, "d", "k")])
-        self._next_state = now
+        if not (self._state_said and self._config.session_every_s):
+            self._next_state = now
         self._last_error = ""
         self._report(LINK, SensorState.OK, f"Connected to the broker by {self._protocol_name()}.")
 
@@ -397,16 +508,21 @@ class Publisher:
         self._lost(sentence)
 
     def _lost(self, sentence: str, *, again_at_once: bool = False) -> None:
+        if self._link is not None:
+            self._traffic = self._traffic.plus(self._link.traffic())
         self._link = None
         self._let_in = False
         self._sender.disconnected()
         self._last_error = sentence
-        now = time.monotonic()
+        now = self._monotonic()
         if again_at_once:
             self._next_dial = now
             return
-        delay = min(self._config.retry_max_s, self._tuning.retry_min_s * 2.0 ** min(self._failures, 20))
+        brokers_known = 1 + len(self._config.fallback_brokers)
+        rounds = self._failures // brokers_known
+        delay = min(self._config.retry_max_s, self._tuning.retry_min_s * 2.0 ** min(rounds, 20))
         self._failures += 1
+        self._choice = self._failures % brokers_known
         self._next_dial = now + delay * random.uniform(0.5, 1.0)
         self._report(LINK, SensorState.UNAVAILABLE, f"No link to the picture: {sentence}")
 
@@ -416,12 +532,13 @@ class Publisher:
         if not self._sender.state(payload, now):
             return False
         self._next_state = now + self._config.health_s
+        self._state_said = online
         return True
 
     def _say_goodbye(self) -> None:
         link = self._link
         if link is not None:
-            if self._let_in and self._send_state(time.monotonic(), online=False):
+            if self._let_in and self._send_state(self._monotonic(), online=False):
                 link.pump(0.2)
                 link.close()
             else:
@@ -448,9 +565,8 @@ class Publisher:
 
     def _report(self, source: str, state: SensorState, sentence: str) -> None:
         """Once when it is lost, once when it is back."""
-        report = (source, state, sentence)
-        if report != self._last_report:
-            self._last_report = report
+        if self._last_report.get(source) != (state, sentence):
+            self._last_report[source] = (state, sentence)
             self._on_health(SensorHealth(at_s=self._clock.now().t_s, source=source, state=state, sentence=sentence))
 
     def _protocol_name(self) -> str:

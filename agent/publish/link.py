@@ -16,6 +16,7 @@ import contextlib
 import select
 import socket
 import ssl
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,30 @@ class Options:
     will_payload: bytes = b""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """Bytes of TCP payload and TCP segments, both ways."""
+
+    bytes_up: int = 0
+    bytes_down: int = 0
+    segments: int = 0
+
+    def plus(self, other: Traffic) -> Traffic:
+        """The sum."""
+        return Traffic(
+            bytes_up=self.bytes_up + other.bytes_up,
+            bytes_down=self.bytes_down + other.bytes_down,
+            segments=self.segments + other.segments,
+        )
+
+
+def _traffic(sock: Any) -> Traffic:
+    # struct tcp_info of linux/tcp.h: tcpi_bytes_acked and tcpi_bytes_received at byte 120, tcpi_segs_out and _in at 136
+    info: bytes = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 144)
+    acked, received, segments_out, segments_in = struct.unpack_from("=QQII", info, 120)
+    return Traffic(bytes_up=acked, bytes_down=received, segments=segments_out + segments_in)
+
+
 class Link:
     """An open connection; made by `open_link`."""
 
@@ -103,6 +128,7 @@ class Link:
         self._let_in = False
         self._refused: str | None = None
         self._closed = False
+        self._traffic = Traffic()
         self._client = self._make_client(broker, options)
 
     def subscribe(self, topics: Sequence[str]) -> None:
@@ -121,8 +147,17 @@ class Link:
             self._client.loop_misc()
         except Exception as e:  # noqa: BLE001 - paho raises whatever its parser trips over; none of it is ours to crash on
             self._fail(f"{self._name} sent something that is not MQTT: {e}")
+        self.traffic()  # while there is a socket to ask
         events, self._events = self._events, []
         return events
+
+    def traffic(self) -> Traffic:
+        """What has gone over the socket so far, TLS records included, as the kernel counts it (TCP_INFO)."""
+        sock = self._client.socket()
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                self._traffic = _traffic(sock)
+        return self._traffic
 
     def close(self) -> None:
         """Say goodbye (no last will is sent) and release the socket. Idempotent."""
@@ -137,6 +172,7 @@ class Link:
         self._drop()
 
     def _drop(self) -> None:
+        self.traffic()
         sock = self._client.socket()
         if sock is not None:
             with contextlib.suppress(OSError):

@@ -37,6 +37,11 @@ _POISON_CODES = (0x80, 0x83, 0x90, 0x99)
 class Tuning:
     """What is not for operators to set; tests set it."""
 
+    pump_s: float = 0.5  # how long the publisher's thread waits for the network at most
+    chores_s: float = 60.0
+    return_s: float = 1800.0  # on a fallback for this long: the first broker is tried again
+    session_linger_s: float = 3.0  # a short session waits this long for commands before it ends
+    session_max_s: float = 120.0
     retry_min_s: float = 1.0
     connack_timeout_s: float = 20.0
     backlog_per_s: float = 50.0
@@ -91,8 +96,11 @@ class Sender:
         birth: Callable[[], tuple[int, bytes]],
         tracks: TrackFeed,
         tuning: Tuning,
+        brief: bool = False,
     ) -> None:
         self._outbox = outbox
+        self._brief = brief  # short sessions: a birth that the picture has shown to know is not sent again
+        self._birth_known = 0
         self._node = node
         self._boot = boot
         self._by_picture = by_picture
@@ -143,13 +151,19 @@ class Sender:
         """Acknowledgements can come: the backlog may start soon."""
         self._backlog_from = now + self._tuning.backlog_delay_s
 
+    @property
+    def satisfied(self) -> bool:
+        """Whether nothing is under way or waiting for the picture's word, and the backlog has been offered."""
+        offered = self._link is not None and self._drained[False] and self._drained[True]
+        return self.idle and offered and not self._waiting and not self._again
+
     def _reset(self, link: Link | None, window: int, now: float) -> None:
         self._link = link
         self._connected_at = now
         self.window = window
         self._flights: dict[int, _Flight] = {}
         self._flying: set[int] = set()
-        self._birth_sent = 0
+        self._birth_sent = self._birth_known if self._brief else 0
         self._births_sent: set[int] = set()
         self._again: deque[int] = deque()
         self._backlog_from = float("inf")
@@ -209,6 +223,8 @@ class Sender:
 
         """
         ack = wire.decode_ack(payload)
+        if ack.boot == self._boot and not retained:
+            self._birth_known = self._birth_sent  # it could not have read the messages otherwise
         gone = self._outbox.acknowledge(ack.boot, ack.contiguous, ack.ranges)
         self.acknowledged_total += len(gone)
         for message_id in gone:
