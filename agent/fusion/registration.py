@@ -100,7 +100,9 @@ def estimate(candidates: Sequence[Candidate]) -> Bias:
     if len(own) < BEYOND_CHANCE * chance * len(ships) / max(len(rows), 1):
         sentence = f"{len(own)} of {len(ships)} ships agree on an offset: no more than chance would give"
     elif span < MIN_SPAN_DEG:
-        sentence = f"the ships that agree lie within {span:.0f} degrees: an error of the site's place would look the same"
+        sentence = (
+            f"the ships that agree lie within {span:.0f} degrees: an error of the site's place would look the same"
+        )
     elif sigma_m > TRUST_M or sigma_deg > TRUST_DEG:
         sentence = f"the ships disagree by {spread_m:.0f} m and {spread_deg:.2f} deg: more of them are needed"
     return Bias(

@@ -162,6 +162,7 @@ class NavicoDecoder(VideoDecoder):
 
     def _beacon(self, unit: bytes) -> None:
         """Addresses of data and report groups. They differ from radar to radar: never taken as known."""
+        places: tuple[tuple[int, str], ...]
         if len(unit) in _BR24_BEACON:
             places = _BR24_ADDRESSES
         elif len(unit) >= 94:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hardware_sim.radar.physics import WAVELENGTH_M, Radar
+from hardware_sim.radar.physics import Radar
+from hardware_sim.radar.propagation import WAVELENGTH_M
 from hardware_sim.vessels import CLASSES
 
 if TYPE_CHECKING:
