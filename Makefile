@@ -10,7 +10,7 @@ ARGS ?=
 
 PEERS := $(patsubst tests/peers/%.txt,.venv-peers/%/.ready,$(wildcard tests/peers/*.txt))
 
-.PHONY: setup demo test lint peers bench train clean deb wheelhouse lock test-booted faults soak
+.PHONY: setup demo test lint peers bench train clean deb wheelhouse lock test-booted faults soak test-vm
 
 $(VENV)/.run: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "make: $(PYTHON) -m venv failed: install Python 3.11 with its venv module (Debian: apt install python3-venv)"; exit 1; }
@@ -63,6 +63,10 @@ faults: $(VENV)/.test
 	rm -rf build/faults && mkdir -p build
 	VIGIA_FAULTS=all VIGIA_FAULTS_OUT=build/faults $(BIN)/pytest tests/faults $(ARGS)
 	$(BIN)/python tests/faults/table.py build/faults > docs/faults.md
+
+# what needs a kernel of its own (root, debootstrap, qemu-system-x86): V4L2, USB serial, MemoryMax, power cut
+test-vm: $(VENV)/.test deb
+	PYTHONPATH=tests $(BIN)/python -m vm.run dist/vigia_*_amd64.deb
 
 # hours of a whole box: memory, handles, threads, written bytes; ARGS="--hours 0.1" for a short one
 soak: $(VENV)/.test

@@ -1,0 +1,130 @@
+"""`make test-vm`: real V4L2, a USB serial adapter, the memory limit, a power cut. Prints a table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from faults.devices import checked
+
+from .machine import Vm
+
+CONFIG = """\
+[site]
+name = "vm"
+lat = 43.38
+lon = -8.40
+height_m = 20
+[[sensor]]
+name = "arpa"
+driver = "nmea-radar"
+url = "serial:///dev/serial/by-id/{line}?baud=38400"
+stale_s = 10
+[[sensor]]
+name = "cam"
+driver = "camera"
+url = "v4l2:///dev/video0"
+fps = 0.5
+stale_s = 60
+stall_s = 60
+[storage]
+checkpoint_s = 3
+"""
+
+
+def status(vm: Vm) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = json.loads(vm.run("vigia status 2>/dev/null || echo '{}'"))
+    except ValueError:
+        return {"sensors": {}, "pid": 0}
+    return answer or {"sensors": {}, "pid": 0}
+
+
+def is_(vm: Vm, sensor: str, *states: str) -> bool:
+    return status(vm)["sensors"].get(sensor, {}).get("state") in states
+
+
+class Talker(threading.Thread):
+    """The radar at the other end of the adapter."""
+
+    def __init__(self, vm: Vm) -> None:
+        super().__init__(daemon=True)
+        self._vm = vm
+        self.stop = threading.Event()
+
+    def run(self) -> None:
+        while not self.stop.wait(0.5):
+            try:
+                if self._vm.line is not None:
+                    self._vm.line.sendall(checked("$RATTM,11,1.4,13.6,T,7.0,20.0,T,0.0,0.0,N,,T,,154125.82,A"))
+            except OSError:
+                continue  # the adapter is unplugged
+
+
+def camera_and_line(vm: Vm) -> list[tuple[str, str]]:
+    vm.run("modprobe vivid n_devs=1 && udevadm settle")
+    line = vm.run("ls /dev/serial/by-id").split()[0]
+    vm.put("/etc/vigia/vigia.toml", CONFIG.format(line=line))
+    vm.run("systemctl enable -q --now vigia", timeout_s=240.0)
+    seen_s = vm.until(lambda: is_(vm, "cam", "ok"), "the camera")
+    heard_s = vm.until(lambda: is_(vm, "arpa", "ok"), "the serial line")
+    out = [
+        ("a camera of the kernel (V4L2, vivid)", f"ok after {seen_s:.0f} s"),
+        ("a USB serial adapter", f"{line}: ok after {heard_s:.0f} s more"),
+    ]
+    vm.monitor("device_del adapter")
+    gone_s = vm.until(lambda: is_(vm, "arpa", "unavailable"), "unplugged")
+    said = status(vm)["sensors"]["arpa"]["evidence"]
+    vm.monitor("device_add usb-serial,id=adapter,chardev=line")
+    back_s = vm.until(lambda: is_(vm, "arpa", "ok"), "plugged in")
+    out.append(("... unplugged", f"`unavailable` after {gone_s:.0f} s: {said}"))
+    out.append(("... plugged in again", f"ok after {back_s:.0f} s, under the same name"))
+    return out
+
+
+def memory(vm: Vm) -> list[tuple[str, str]]:
+    before = status(vm)["pid"]
+    vm.run("systemctl set-property --runtime vigia MemoryHigh=infinity MemoryMax=40M")
+    killed_s = vm.until(lambda: "oom-kill" in vm.run("journalctl -u vigia -n 50 --no-pager"), "the limit is enforced")
+    vm.run("systemctl set-property --runtime vigia MemoryMax=1G")
+    back_s = vm.until(lambda: status(vm)["pid"] not in (0, before), "back with more memory")
+    return [
+        ("memory beyond MemoryMax", f"killed after {killed_s:.0f} s (oom-kill in the journal)"),
+        ("... and enough again", f"restarted by systemd, answers after {back_s:.0f} s"),
+    ]
+
+
+def power(vm: Vm) -> list[tuple[str, str]]:
+    vm.until(lambda: is_(vm, "arpa", "ok"), "at work before the cut")
+    time.sleep(10.0)
+    vm.cut_power()
+    began = time.monotonic()
+    vm.boot()
+    vm.run("modprobe vivid n_devs=1")
+    vm.until(lambda: is_(vm, "arpa", "ok"), "at work after the cut")
+    said = vm.run("journalctl -u vigia -b --no-pager -o cat | grep recovery:").strip().splitlines()[0]
+    return [("the power is cut (QEMU killed)", f"at work {time.monotonic() - began:.0f} s after switching on; {said}")]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("deb", type=Path)
+    args = parser.parse_args()
+    with Vm(args.deb) as vm:
+        talker = Talker(vm)
+        talker.start()
+        print("| what | result |\n|---|---|")
+        for part in (camera_and_line, memory, power):
+            for what, result in part(vm):
+                print(f"| {what} | {result} |", flush=True)
+        talker.stop.set()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
