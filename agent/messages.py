@@ -98,7 +98,10 @@ class Scan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bearing:
-    """A camera's view of one vessel: a true bearing, and a range only where the geometry allows one."""
+    """A camera's view of one vessel: a true bearing, and a range only where the geometry allows one.
+
+    `classes`: (label, share) over the looks at this vessel so far, the likeliest first.
+    """
 
     at_s: float
     source: str
@@ -108,6 +111,7 @@ class Bearing:
     sigma_range_m: float | None = None
     class_: str | None = None
     confidence: float | None = None
+    classes: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,13 +138,17 @@ class Box:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detections:
-    """All boxes of one frame, also those below today's threshold: logged, so that a replay can lower it."""
+    """All boxes of one frame, also those below today's threshold: logged, so that a replay can lower it.
+
+    `shift_px`: how much lower than usual the whole picture lay, by its horizon (a mast that swings).
+    """
 
     at_s: float
     source: str
     width_px: int
     height_px: int
     boxes: tuple[Box, ...]
+    shift_px: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 LASTING_S = 10.0
 FROZEN_S = 10.0  # not one of the sampled pixels changed
 NEARLY_FROZEN_S = 60.0  # nothing changed but a patch the size of a burnt-in clock
+DARK_FROZEN_S = 900.0  # the same where it is dark: a calm night shows little life, the less after a codec
 BLURRED_S = 60.0
 _WIDTH = 640  # measures are taken on the picture reduced to this width
 _STEP = 4  # one sample in so many, each way, is compared between pictures
+_DARK_MEAN = 40.0
 _BLACK_MEAN, _BLACK_P99 = 14.0, 40.0  # grey levels of 255
 _WHITE_LEVEL, _WHITE_SHARE = 250, 0.6
 _CHANGE_LEVEL = 3  # grey levels: above what a codec does to a still picture
@@ -107,7 +109,7 @@ class PictureWatch:
         elif still_s >= FROZEN_S:
             fault = "frozen"
             sentence = f"the picture has not changed for {still_s:.0f} s though frames arrive: the camera is frozen"
-        elif nearly_s >= NEARLY_FROZEN_S:
+        elif nearly_s >= (DARK_FROZEN_S if mean < _DARK_MEAN else NEARLY_FROZEN_S):
             fault = "frozen"
             sentence = (
                 f"{changed:.2%} of the picture has changed in {nearly_s:.0f} s: frozen but for its clock, or thick fog"

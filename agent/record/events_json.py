@@ -56,6 +56,7 @@ _DEFAULTS: dict[type[Any], dict[str, Any]] = {
     Box: {"class_id": -1},
 }  # fmt: skip
 _FACTS = {"scan": ("period_s",), "view": (), "detections": ("width_px", "height_px")}
+_OPTIONAL: dict[str, tuple[str, ...]] = {"scan": (), "view": (), "detections": ("shift_px",)}
 
 
 def read_events(lines: Iterable[str], config: Config) -> Iterator[Event]:
@@ -135,7 +136,7 @@ def _instant(rows: list[tuple[float, dict[str, Any], int]]) -> Iterator[Event]:
 
 def _add(group: dict[str, Any], kind: str, row: dict[str, Any], number: int) -> None:
     field, part = _LISTS[kind]
-    for fact in _FACTS[kind]:
+    for fact in (*_FACTS[kind], *_OPTIONAL[kind]):
         if row.get(fact) is not None:
             group[fact] = row[fact]
     group["number"] = number
@@ -169,7 +170,7 @@ def _group(kind: str, group: dict[str, Any]) -> Event:
     for fact in _FACTS[kind]:
         if fact not in group:
             raise InputError(f"line {number}: a detection needs '{fact}', the size of its picture")
-    return Detections(**_checked(group, (), number))
+    return Detections(**_checked(group, _OPTIONAL[kind], number))
 
 
 def _checked(group: dict[str, Any], floats: tuple[str, ...], number: int) -> dict[str, Any]:

@@ -1,18 +1,32 @@
-"""What a camera child does: frame source x detector x camera pipeline; detections and health go up, frames never do."""
+"""What a camera child does: frame source x detector x camera pipeline; detections and health go up, frames never do.
+
+Promises:
+- orders of the parent (where to look, whose picture, which model) are obeyed between two frames;
+- another model is loaded and checked beside the one in use, and takes over with the next frame; one that cannot be used
+  is reported, and the old one stays.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+import queue
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import cv2
 
+from agent.config.schema import Sensor
 from agent.drivers.camera.base import CameraOptions
 from agent.drivers.camera.open import open_camera
-from agent.inference.load import load_detector
+from agent.errors import VigiaError
+from agent.inference.load import default_model_path, load_detector
+from agent.messages import SensorHealth, SensorState
 from agent.perception.camera import CameraPipeline
+from agent.perception.look import Cue
 
 if TYPE_CHECKING:
-    from agent.messages import SensorHealth
+    from agent.inference.detector import Detector
     from agent.runtime.backoff import Backoff
     from agent.runtime.child import Link
 
@@ -25,6 +39,7 @@ class CameraLoop:
     """One camera. The detector is loaded once and kept while the camera comes and goes."""
 
     _pipeline: CameraPipeline | None = None
+    _model: tuple[Any, ...] = ()  # what the detector in use was loaded from
 
     def __init__(self, link: Link, site_height_m: float) -> None:
         cv2.setNumThreads(1)
@@ -34,10 +49,13 @@ class CameraLoop:
             options = options.model_copy(update={"height_m": site_height_m})
         self._options = options
         if CameraLoop._pipeline is None:
+            CameraLoop._model = _model_key(options)
             detector = load_detector(options.model, threads=options.threads, providers=options.providers)
             CameraLoop._pipeline = CameraPipeline(options, detector, link.sensor.name, stale_s=link.sensor.stale_s)
         self._eyes = CameraLoop._pipeline
         self._reported: SensorHealth | None = None
+        self._loaded: queue.SimpleQueue[Detector | VigiaError] = queue.SimpleQueue()
+        self._refused = ""  # why another model was not taken
 
     def run(self, backoff: Backoff) -> None:
         """Until the camera goes away (SensorUnavailable, EndOfData) or the parent says stop."""
@@ -47,10 +65,12 @@ class CameraLoop:
         try:
             link.health.opened(link.clock.now().t_s)
             while not link.stop.is_set():
+                self._obey()
                 frame = source.read(READ_S)
                 now_s = link.clock.now().t_s
                 if frame is not None:
                     link.emit(self._eyes.process(frame))
+                    source.fps = self._eyes.look.fps(frame.at.t_s)
                     backoff.success(now_s)
                     if link.picture_wanted.is_set() and (jpeg := self._eyes.latest_jpeg()) is not None:
                         link.picture_wanted.clear()
@@ -60,7 +80,52 @@ class CameraLoop:
         finally:
             source.close()
 
+    def _obey(self) -> None:
+        """What the parent has asked for since the last frame."""
+        while not self._link.orders.empty():
+            order = self._link.orders.get()
+            match order:
+                case ["cues", at_s, cues]:
+                    heard = tuple(Cue(bearing_deg=float(b), sigma_deg=float(s), range_m=r) for b, s, r in cues)
+                    self._eyes.look.cue(heard, float(at_s))
+                case ["crop", alert_id, bearing_deg, within_deg]:
+                    best = self._eyes.crops.best(float(bearing_deg), float(within_deg))
+                    self._link.crop(int(alert_id), b"" if best is None else best[1])
+                case ["swap", sensor]:
+                    self._load(CameraOptions.model_validate(Sensor.model_validate(sensor).options))
+        while not self._loaded.empty():
+            self._take(self._loaded.get())
+
+    def _load(self, options: CameraOptions) -> None:
+        """Load the model that `options` name, if it is another one, in the background."""
+        key = _model_key(options)
+        if key == CameraLoop._model:
+            return
+        CameraLoop._model = key
+
+        def work() -> None:
+            try:
+                self._loaded.put(load_detector(options.model, threads=options.threads, providers=options.providers))
+            except VigiaError as e:
+                self._loaded.put(e)
+
+        threading.Thread(target=work, name="model", daemon=True).start()
+
+    def _take(self, loaded: Detector | VigiaError) -> None:
+        try:
+            if isinstance(loaded, VigiaError):
+                raise loaded
+            self._eyes.use(loaded)
+            self._refused = ""
+        except VigiaError as e:
+            self._refused = f"the new model is not taken, the old one goes on: {e}"
+
     def _report(self, health: SensorHealth) -> None:
+        if self._refused and health.state is SensorState.OK:
+            health = SensorHealth(
+                at_s=health.at_s, source=health.source, state=SensorState.DEGRADED, sentence=self._refused,
+                counters=health.counters,
+            )  # fmt: skip
         last = self._reported
         if last is not None:
             age_s = health.at_s - last.at_s
@@ -69,3 +134,11 @@ class CameraLoop:
                 return
         self._reported = health
         self._link.emit(health)
+
+
+def _model_key(options: CameraOptions) -> tuple[Any, ...]:
+    """What a detector depends on: files by their content, threads and providers."""
+    model = Path(options.model) if options.model is not None else default_model_path()
+    files = (model, model.with_suffix(".toml"), model.with_name("MODEL.toml"))
+    digests = tuple(hashlib.sha256(f.read_bytes()).hexdigest() if f.is_file() else "" for f in files)
+    return (str(model), digests, options.threads, options.providers)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import queue
 import signal
 import socket
 import sys
@@ -40,6 +41,7 @@ class Link:
         self.health = HealthTracker(sensor.name, sensor.stale_s, self.clock.now().t_s)
         self.stop = threading.Event()
         self.picture_wanted = threading.Event()
+        self.orders: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()  # cues, crops and models: for a camera's loop
         self._channel = channel
         self._beat_s = 0.0
         threading.Thread(target=self._listen, name="channel", daemon=True).start()
@@ -51,6 +53,10 @@ class Link:
     def picture(self, at_s: float, jpeg: bytes) -> None:
         """Send the picture that was asked for."""
         self._channel.send(["picture", at_s, jpeg])
+
+    def crop(self, alert_id: int, jpeg: bytes) -> None:
+        """Send the best view of an alert's vessel; empty where there is none."""
+        self._channel.send(["crop", alert_id, jpeg])
 
     def beat(self) -> None:
         """Say that the main loop lives, at most once a second."""
@@ -87,6 +93,8 @@ class Link:
                 threading.Timer(1.5, os._exit, (0,)).start()  # a hung driver does not get to stay
             elif message is not None and message[0] == "picture":
                 self.picture_wanted.set()
+            elif message is not None:
+                self.orders.put(message)
 
 
 def main(argv: list[str]) -> int:

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from agent.clock import SystemClock
     from agent.config.schema import Sensor
     from agent.messages import Measurement
+    from agent.runtime.desk import CameraDesk
 
 log = logging.getLogger("vigia.sensor")
+ORDERS_S = 1.0  # how often a camera is told where to look
 HANG_S = 20.0  # a healthy child sends at least a heartbeat every second
 # A camera's frames are megabytes that come and go: given back to the system at once they cost 10-20 MB less a child.
 MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "1048576", "MALLOC_TRIM_THRESHOLD_": "1048576"}
@@ -46,12 +48,15 @@ class ChildSensor:
         site_height_m: float,
         clock: SystemClock,
         emit: Callable[[str, Measurement], None],
+        desk: CameraDesk | None = None,
     ) -> None:
         self.sensor = sensor
+        self._desk = desk if kind == "camera" else None
+        self._ordered_s = -1e18
         self.name = sensor.name
         self.finished = False
         self.pid: int | None = None
-        self._start_message = [
+        self._start_message: list[Any] = [
             "start",
             {
                 "kind": kind,
@@ -90,6 +95,14 @@ class ChildSensor:
             with contextlib.suppress(ChannelClosed):
                 channel.send(["picture"])
 
+    def swap(self, sensor: Sensor) -> None:
+        """Go on with another model (or the same file anew) without losing the camera."""
+        self.sensor = sensor
+        self._start_message[1]["sensor"] = sensor.model_dump(mode="json")
+        if (channel := self._channel) is not None:
+            with contextlib.suppress(ChannelClosed):
+                channel.send(["swap", sensor.model_dump(mode="json")])
+
     def _run(self) -> None:
         backoff = Backoff()
         while not self._stop.is_set():
@@ -127,6 +140,7 @@ class ChildSensor:
         while not self._stop.is_set():
             message = channel.recv(0.5)
             now_s = self._clock.now().t_s
+            self._order(channel, now_s)
             if message is None:
                 if now_s - heard_s > HANG_S:
                     return f"it said nothing for {HANG_S:g} s"
@@ -138,6 +152,13 @@ class ChildSensor:
                 return "it has nothing more to do"
         return "it was stopped"
 
+    def _order(self, channel: Channel, now_s: float) -> None:
+        """Tell a camera where to look, and what is wanted of it."""
+        if self._desk is not None and now_s - self._ordered_s >= ORDERS_S:
+            self._ordered_s = now_s
+            for order in self._desk.orders(self.name, now_s):
+                channel.send(order)
+
     def _handle(self, message: list[Any]) -> str:
         kind = message[0]
         if kind == "m" and len(message) == 2:
@@ -147,6 +168,8 @@ class ChildSensor:
                 raise ChannelClosed(f"its message does not fit: {e}") from e
         elif kind == "picture" and len(message) == 3:
             self._picture = (float(message[1]), bytes(message[2]))
+        elif kind == "crop" and len(message) == 3 and self._desk is not None:
+            self._desk.crop(self.name, int(message[1]), bytes(message[2]))
         return str(kind)
 
     def _report(self, state: SensorState, sentence: str) -> None:

@@ -25,6 +25,7 @@ from agent.publish.outbox import Outbox
 from agent.runtime.box import BoxHealth
 from agent.runtime.children import ChildSensor
 from agent.runtime.coverage import Coverage
+from agent.runtime.desk import CameraDesk
 from agent.runtime.engine import Engine
 from agent.runtime.gnss import GnssWatch
 from agent.runtime.intake import Intake
@@ -60,6 +61,7 @@ class Agent:
         self.outbox = Outbox(directory / "outbox.sqlite", max_bytes=config.publish.outbox_max_bytes)
         self.publisher = self._make_publisher(loaded)
         self.sensors: dict[str, LineSensor | ChildSensor] = {}
+        self._desk = CameraDesk(self.engine, directory)
         self.page = Page(self) if config.web.enabled else None
         self.status_server = StatusServer(directory / "status.sock", self.status)
         self.metrics = MetricsServer(config.metrics.port, self.status) if config.metrics.enabled else None
@@ -115,7 +117,12 @@ class Agent:
         old = {s.name: s for s in self.loaded.config.sensor}
         new = {s.name: s for s in loaded.config.sensor}
         same_site = loaded.config.site == self.loaded.config.site
-        self._stop_sensors([n for n in self.sensors if new.get(n) != old.get(n) or not same_site])
+        lasting = {n for n in self.sensors if same_site and n in new and _same_but_model(old[n], new[n])}
+        self._stop_sensors([n for n in self.sensors if n not in lasting])
+        for name in lasting:
+            worker = self.sensors[name]
+            if isinstance(worker, ChildSensor):
+                worker.swap(new[name])
         self.loaded = loaded
         self._watch_the_box(loaded)
         self.engine.reconfigure(loaded)
@@ -210,7 +217,8 @@ class Agent:
         if spec.runs == "thread":
             worker = LineSensor(sensor, self.clock, self._emit)
         else:
-            worker = ChildSensor(sensor, spec.runs, self.loaded.config.site.height_m, self.clock, self._emit)
+            height_m = self.loaded.config.site.height_m
+            worker = ChildSensor(sensor, spec.runs, height_m, self.clock, self._emit, self._desk)
         self.sensors[sensor.name] = worker
         worker.start()
 
@@ -237,3 +245,11 @@ class Agent:
 
     def _on_publish_health(self, health: SensorHealth) -> None:
         self._emit(health.source, health)
+
+
+def _same_but_model(old: Sensor, new: Sensor) -> bool:
+    """Nothing differs but the model of a camera: it is swapped without closing the camera."""
+    model_keys = {"model", "threads", "providers"}
+    kept = [{k: v for k, v in s.options.items() if k not in model_keys} for s in (old, new)]
+    same = kept[0] == kept[1] and old.model_copy(update={"options": {}}) == new.model_copy(update={"options": {}})
+    return same and (old == new or new.driver == "camera")

@@ -49,7 +49,7 @@ def dark_sea(*blobs: tuple[int, int, int], noise: bool = False) -> NDArray[np.ui
 
 def test_small_at_the_horizon_large_anywhere_each_once(detector: Detector) -> None:
     pipeline = CameraPipeline(POSE, detector, "cam")
-    strip = pipeline.strip(WIDTH, HEIGHT)
+    strip = pipeline.look.strip(WIDTH, HEIGHT)
     assert strip.y < HEIGHT / 2 < strip.y + strip.height, "the horizon lies in the strip"
     # the strip is looked at pixel by pixel: a boat of 4 px on its grid is there, in the halved whole it is half gone
     small_y = strip.y + 4 * round((HEIGHT / 2 + 8 - strip.y) / 4)
@@ -59,7 +59,7 @@ def test_small_at_the_horizon_large_anywhere_each_once(detector: Detector) -> No
     assert boxes.count([640, small_y, 644, small_y + 4]) == 1
     assert [320, 560, 352, 592] in boxes or [b for b in boxes if 320 <= b[0] < 352 and 560 <= b[1] < 592]
     lost = CameraPipeline(POSE.model_copy(update={"look": "whole", "min_score": 0.9}), detector, "cam")
-    assert lost.regions(1920, 1080)[0].size == (1280, 720)
+    assert lost.look.regions(1920, 1080)[0].size == (1280, 720)
 
 
 @pytest.mark.parametrize(
@@ -73,24 +73,24 @@ def test_small_at_the_horizon_large_anywhere_each_once(detector: Detector) -> No
 )
 def test_the_strip_follows_the_pose(detector: Detector, pose: dict[str, float], low: float, high: float) -> None:
     pipeline = CameraPipeline(POSE.model_copy(update=pose), detector, "cam")
-    strip = pipeline.strip(WIDTH, HEIGHT)
+    strip = pipeline.look.strip(WIDTH, HEIGHT)
     assert strip.y >= 0
     assert strip.y + strip.height <= HEIGHT
     assert low <= (strip.y + 0.35 * strip.height) / HEIGHT <= high
 
 
 def test_a_roll_widens_the_strip(detector: Detector) -> None:
-    level = CameraPipeline(POSE, detector, "cam").strip(WIDTH, HEIGHT)
-    rolled = CameraPipeline(POSE.model_copy(update={"roll_deg": 5.0}), detector, "cam").strip(WIDTH, HEIGHT)
+    level = CameraPipeline(POSE, detector, "cam").look.strip(WIDTH, HEIGHT)
+    rolled = CameraPipeline(POSE.model_copy(update={"roll_deg": 5.0}), detector, "cam").look.strip(WIDTH, HEIGHT)
     assert rolled.height >= level.height + 2 * 640 * np.tan(np.radians(5)) - 32
 
 
 def test_tiles_are_native_and_a_model_of_fixed_size_gets_tiles_of_its_size(tmp_path: Path, detector: Detector) -> None:
     pipeline = CameraPipeline(POSE.model_copy(update={"look": "tiles"}), detector, "cam")
-    assert {r.size for r in pipeline.regions(2560, 1440)[1:]} == {(1280, 736)}
+    assert {r.size for r in pipeline.look.regions(2560, 1440)[1:]} == {(1280, 736)}
     empty = constant_model(tmp_path / "f.onnx", {"o": np.zeros((1, 300, 6), np.float32)}, size=320)
     fixed = CameraPipeline(POSE, load_detector(empty), "cam")
-    whole, *tiles = fixed.regions(WIDTH, HEIGHT)
+    whole, *tiles = fixed.look.regions(WIDTH, HEIGHT)
     assert (whole.width, whole.height) == (WIDTH, HEIGHT)
     assert {(t.width, t.height) for t in tiles} == {(320, 320)}
 

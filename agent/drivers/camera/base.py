@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 U8 = NDArray[np.uint8]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Polygon = tuple[tuple[Share, Share], ...]
 
 
 class CameraOptions(CameraPose, DriverOptions):
@@ -38,25 +39,30 @@ class CameraOptions(CameraPose, DriverOptions):
     `fps`: pictures looked at per second. `model`: an .onnx file, the shipped one when left out. `min_score`: boxes from
     here on are logged. `look`: `auto` = native resolution in a strip along the horizon and the whole picture reduced,
     `whole` = the whole picture only, `tiles` = the whole picture and tiles at native resolution. `masks`: polygons of
-    (x, y) in shares of the picture's width and height, blacked out for privacy. `stall_s`: a stream without a new
-    picture for this long is reopened.
+    (x, y) in shares of the picture's width and height, blacked out for privacy. `land`: such polygons in which no
+    vessel can be: a box whose foot lies there is counted and dropped. `stall_s`: a stream without a new picture for
+    this long is reopened. `cpu_share`: of one core, that the camera may use; beyond it, it looks less often and says
+    so. `cued_fps`: pictures a second while a track, radar or AIS points at something (at least `fps`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     fps: Annotated[float, Field(gt=0.0, le=60.0)] = 2.0
+    cued_fps: Annotated[float, Field(gt=0.0, le=60.0)] = 4.0
+    cpu_share: Annotated[float, Field(gt=0.0, le=64.0)] = 0.6
     model: str | None = None
     min_score: Share = 0.1
     look: Literal["auto", "whole", "tiles"] = "auto"
-    masks: tuple[tuple[tuple[Share, Share], ...], ...] = ()
+    masks: tuple[Polygon, ...] = ()
+    land: tuple[Polygon, ...] = ()
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     providers: tuple[str, ...] = ("cpu",)
     stall_s: Annotated[float, Field(ge=0.5, le=600.0)] = 10.0
     verify_tls: bool = True  # https cameras on a closed network often have certificates of their own making
 
-    @field_validator("masks")
+    @field_validator("masks", "land")
     @classmethod
-    def _corners(cls, v: tuple[tuple[tuple[float, float], ...], ...]) -> tuple[tuple[tuple[float, float], ...], ...]:
+    def _corners(cls, v: tuple[Polygon, ...]) -> tuple[Polygon, ...]:
         if any(len(polygon) < 3 for polygon in v):
             raise ValueError("a mask is a polygon of at least three corners (x, y)")
         return v
@@ -77,6 +83,7 @@ class FrameSource(ABC):
     def __init__(self, shown: str, options: CameraOptions) -> None:
         self.shown = shown  # the URL as people may see it
         self.options = options
+        self.fps = options.fps  # may be changed while running: a cue raises it
         self.counters: Counter[str] = Counter()
 
     @abstractmethod
@@ -114,7 +121,7 @@ class FrameSource(ABC):
         """Release the device. Idempotent."""
 
 
-def black_out(image: U8, masks: tuple[tuple[tuple[float, float], ...], ...]) -> None:
+def black_out(image: U8, masks: tuple[Polygon, ...]) -> None:
     """Fill `masks` (corners in shares of width and height) with black, in place."""
     height, width = image.shape[:2]
     for mask in masks:

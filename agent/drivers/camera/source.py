@@ -68,7 +68,6 @@ class LiveSource(FrameSource):
 
     def __init__(self, grabber: Grabber, shown: str, options: CameraOptions, clock: Clock) -> None:
         super().__init__(shown, options)
-        self.fps = options.fps
         self._grabber = grabber
         self._clock = clock
         self._changed = threading.Condition()
@@ -190,7 +189,6 @@ class StepSource(FrameSource):
 
     def __init__(self, grabber: Grabber, shown: str, options: CameraOptions, clock: Clock) -> None:
         super().__init__(shown, options)
-        self.fps = options.fps
         self._grabber = grabber
         self._clock = clock
         self._start = Stamp(t_s=0.0, wall_s=0.0)

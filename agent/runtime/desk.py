@@ -1,0 +1,75 @@
+"""What the parent asks of its cameras: where to look, and the best view of what an alert is about.
+
+Promises:
+- cues are the live tracks as bearings from the site, at most `MAX_CUES` nearest ones, once a second;
+- each alert that is raised gets one small JPEG per camera that has seen its vessel (`evidence/ALERT-CAMERA.jpg`); the
+  folder is bounded (`KEEP_FILES`), the oldest go first, and a full disk costs the evidence, never the alert.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Any
+
+from agent.geo import enu_to_polar
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agent.messages import Track
+    from agent.runtime.engine import Engine
+
+log = logging.getLogger("vigia.evidence")
+MAX_CUES = 64
+KEEP_FILES = 2000
+ASK_FOR_S = 60.0  # after an alert was raised, a camera may still get to see its vessel
+_WITHIN_DEG = 1.0  # beside three sigmas of the track's bearing: survey of camera and site
+
+
+class CameraDesk:
+    """Asked by each camera's thread once a second; used by several threads, each with its own camera's name."""
+
+    def __init__(self, engine: Engine, directory: Path) -> None:
+        self._engine = engine
+        self._folder = directory / "evidence"
+        self._done: dict[tuple[str, int], bool] = {}
+
+    def orders(self, camera: str, now_s: float) -> list[list[Any]]:
+        """Messages for one camera's process."""
+        picture = self._engine.picture
+        tracks = () if picture is None else picture.tracks
+        cues = sorted((_cue(t) for t in tracks), key=lambda c: c[2] if c[2] is not None else math.inf)
+        orders: list[list[Any]] = [["cues", now_s, cues[:MAX_CUES]]]
+        for alert in list(self._engine.open_alerts.values()):
+            if (camera, alert.id) not in self._done and now_s - alert.at_s <= ASK_FOR_S:
+                bearing_deg, sigma_deg, _ = _cue(alert.track)
+                orders.append(["crop", alert.id, bearing_deg, _WITHIN_DEG + 3.0 * sigma_deg])
+        return orders
+
+    def crop(self, camera: str, alert_id: int, jpeg: bytes) -> None:
+        """A camera's answer to "crop"; an empty one means that it has not seen the vessel yet."""
+        if not jpeg or (camera, alert_id) in self._done:
+            return
+        self._done[(camera, alert_id)] = True
+        while len(self._done) > KEEP_FILES:
+            del self._done[next(iter(self._done))]
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            files = sorted(self._folder.iterdir(), key=lambda p: p.stat().st_mtime)
+            for old in files[: max(0, len(files) - KEEP_FILES + 1)]:
+                old.unlink()
+            (self._folder / f"{alert_id}-{camera}.jpg").write_bytes(jpeg)
+        except OSError as e:
+            log.warning("the picture of alert %d from %s cannot be kept: %s", alert_id, camera, e)
+
+
+def _cue(track: Track) -> tuple[float, float, float | None]:
+    """(true bearing, its sigma, range or None) of a track from the site; degrees, metres."""
+    if track.bearing_deg is not None:
+        return track.bearing_deg, track.sigma_bearing_deg or 1.0, None
+    range_m, bearing_deg = enu_to_polar(track.east_m, track.north_m)
+    sin, cos = math.sin(math.radians(bearing_deg)), math.cos(math.radians(bearing_deg))
+    ee, en, nn = track.cov[0][0], track.cov[0][1], track.cov[1][1]
+    across = math.sqrt(max(0.0, ee * cos * cos - 2.0 * en * sin * cos + nn * sin * sin))
+    return bearing_deg, math.degrees(math.atan2(across, max(range_m, 1.0))), range_m
