@@ -19,16 +19,19 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from hardware_sim import nmea
-from hardware_sim.geo import polar
-from hardware_sim.radar import arpa, cat010, cat034, cat048, cat240, lwe, navico
+from hardware_sim.geo import NM_M, polar
+from hardware_sim.radar import arpa, cat010, cat034, cat048, cat240, furuno, garmin, lwe, navico, raymarine
 from hardware_sim.radar.asterix import Source
 from hardware_sim.radar.cat240 import Coding
 from hardware_sim.radar.physics import BOLTZMANN_T0, Radar
-from hardware_sim.radar.receiver import Logarithmic, SeaControlled
+from hardware_sim.radar.receiver import EIGHT_BITS, SIX_BITS, Logarithmic, Scale, SeaControlled
 from hardware_sim.radar.video import Grid, Video
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from hardware_sim.world import World
 
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
 SOURCE = Source(25, 10)
 SECTOR_CROSSINGS = 8
+SECTORS = 64
 ASTERIX_DELAY_S = 0.2
 """From the beam's passing to the plot's leaving."""
 
@@ -113,6 +117,61 @@ def _cat240(station: Station, coding: Coding) -> Stream:
                 samples=samples[row],
             )
             yield from ((t, message) for message in cat240.messages(SOURCE, numbers, radial, coding))
+
+
+def _garmin(station: Station) -> Stream:
+    selected = round(station.table.range_m)
+    last = round(selected * garmin.OVERSCAN)
+    grid = Grid(spokes=garmin.SPOKES_PER_TURN, cells=garmin.SAMPLES, range_m=float(last), sectors=48)
+    video = station.video(grid)
+    receiver = SeaControlled(video.mean_clutter, EIGHT_BITS)
+    for t, spoke, samples in _spokes(station, grid, receiver):
+        yield t, garmin.spoke(samples, spoke, selected, last)
+
+
+def _raymarine(station: Station) -> Stream:
+    """A status each turn, before the spokes that it explains."""
+    ranges_m = [r * NM_M / 1000.0 for r in raymarine.RANGES_MILLI_NM]
+    index = _reaching(ranges_m, station.table.range_m)
+    last_m = ranges_m[index] * raymarine.SAMPLES / raymarine.SAMPLES_IN_RANGE
+    grid = Grid(spokes=raymarine.SPOKES_PER_TURN, cells=raymarine.SAMPLES, range_m=last_m, sectors=50)
+    scale = Scale(first=EIGHT_BITS.first, step_db=EIGHT_BITS.step_db, top=raymarine.TOP)
+    receiver = SeaControlled(station.video(grid).mean_clutter, scale)
+    for sequence, (t, spoke, samples) in enumerate(_spokes(station, grid, receiver)):
+        if spoke == 0:
+            yield t, raymarine.status(index)
+        yield t, raymarine.spoke(samples, sequence, spoke)
+
+
+def _furuno(station: Station) -> Stream:
+    wire, ranges_nm = zip(*furuno.RANGES_NM.items(), strict=True)
+    chosen = _reaching([r * NM_M for r in ranges_nm], station.table.range_m)
+    grid = Grid(spokes=furuno.SPOKES_PER_TURN, cells=furuno.SAMPLES, range_m=ranges_nm[chosen] * NM_M, sectors=SECTORS)
+    video = station.video(grid)
+    receiver = SeaControlled(video.mean_clutter, SIX_BITS)
+    encoder = furuno.Encoder(wire[chosen])
+    step = furuno.ANGLES // grid.spokes
+    for index in count():
+        sweeps = receiver.samples(video.sector(index))
+        t = (index + 1) / grid.sectors * station.turn_s
+        first = index % grid.sectors * grid.rows * step
+        yield from ((t, data) for data in encoder.datagrams(sweeps, first, step))
+
+
+def _spokes(station: Station, grid: Grid, receiver: SeaControlled) -> Iterator[tuple[float, int, NDArray[np.uint8]]]:
+    """(t, number within the turn, samples) of each spoke as it ends."""
+    video = station.video(grid)
+    for index in count():
+        turn, sector = divmod(index, grid.sectors)
+        samples = receiver.samples(video.sector(index))
+        for row in range(grid.rows):
+            spoke = sector * grid.rows + row
+            yield (turn + (spoke + 1) / grid.spokes) * station.turn_s, spoke, samples[row]
+
+
+def _reaching(ranges_m: Sequence[float], wanted_m: float) -> int:
+    """Which of a radar's ranges (shortest first) shows that far; the longest where none does."""
+    return next((i for i, r in enumerate(ranges_m) if r >= wanted_m), len(ranges_m) - 1)
 
 
 def _by_time(station: Station, turn_items: Callable[[int, arpa.Turn], list[tuple[float, bytes]]]) -> Stream:
@@ -224,6 +283,11 @@ EMISSIONS: dict[str, Emission] = {
     ),
     "spokes": Emission(what="Navico HALO spokes", stream=partial(_navico, model="halo"), group="236.6.9.51", port=7059),
     "navico-4g": Emission(what="Navico 4G spokes", stream=partial(_navico, model="4g"), group="236.6.7.8", port=6678),
+    "garmin": Emission(what="Garmin xHD spokes", stream=_garmin, group="239.254.2.0", port=50_102),
+    "raymarine": Emission(
+        what="Raymarine Quantum spokes and status", stream=_raymarine, group="232.1.167.1", port=2574
+    ),
+    "furuno": Emission(what="Furuno DRS spokes, coding 3", stream=_furuno, group="239.255.0.2", port=10_024),
     "cat240": _coded("ASTERIX CAT240 video, 8 bit logarithmic, femtosecond cells", Coding()),
     "cat240-4bit": _coded("ASTERIX CAT240 video, 4 bit behind sea control", Coding(bits=4)),
     "cat240-zlib": _coded("ASTERIX CAT240 video, 8 bit, deflated", Coding(compressed=True)),

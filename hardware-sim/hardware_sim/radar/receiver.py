@@ -2,13 +2,14 @@
 
 Promises:
 - `Logarithmic`: 8 bits of 0.4 dB from 10 dB below mean noise on; the sea and the noise are in it, nothing is cut;
-- `SeaControlled`: 4 bits; 0 below a threshold that follows mean noise and mean sea clutter over range (as an automatic
-  sea control sets it), then one step per 4 dB up to 15;
+- `SeaControlled`: 0 below a threshold that follows mean noise and mean clutter over range (as automatic sea and rain
+  controls set it), then from a first level on in steps up to a top: a radar's display video of 4, 6 or 8 bits;
 - a power is looked up by the upper half of its float32 (7 bits of mantissa: 0.03 dB).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,20 @@ LOG_STEP_DB = 0.4
 LOG_FLOOR_DB = -10.0
 NOISE_THRESHOLD_DB = 9.0
 CLUTTER_THRESHOLD_DB = 11.0
-STEP_DB = 4.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """Levels above a threshold: the first one, what a step is, the highest."""
+
+    first: int
+    step_db: float
+    top: int
+
+
+FOUR_BITS = Scale(first=1, step_db=4.0, top=15)
+SIX_BITS = Scale(first=8, step_db=1.0, top=63)
+EIGHT_BITS = Scale(first=32, step_db=0.4, top=255)
 
 
 class Logarithmic:
@@ -37,15 +51,16 @@ class Logarithmic:
 
 
 class SeaControlled:
-    """4-bit video behind sea control. `mean_clutter` (cells,) against noise."""
+    """Video behind sea control. `mean_clutter` (cells,) against noise."""
 
-    def __init__(self, mean_clutter: NDArray[np.floating]) -> None:
+    def __init__(self, mean_clutter: NDArray[np.floating], scale: Scale = FOUR_BITS) -> None:
         noise, sea = 10.0 ** (NOISE_THRESHOLD_DB / 10.0), 10.0 ** (CLUTTER_THRESHOLD_DB / 10.0)
         self._inverse = (1.0 / np.maximum(noise, mean_clutter * sea)).astype(np.float32)
-        self._levels = _table(-STEP_DB, STEP_DB, 15)  # the threshold itself is level 1
+        self._levels = _table(-scale.first * scale.step_db, scale.step_db, scale.top)
+        self._levels[self._levels < scale.first] = 0
 
     def samples(self, power: Plane) -> NDArray[np.uint8]:
-        """(spokes, cells) 0..15 of powers against mean noise."""
+        """(spokes, cells) of levels of powers against mean noise."""
         return np.asarray(self._levels[(power * self._inverse).view(np.uint16)[:, 1::2]])
 
 
