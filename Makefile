@@ -10,7 +10,7 @@ ARGS ?=
 
 PEERS := $(patsubst tests/peers/%.txt,.venv-peers/%/.ready,$(wildcard tests/peers/*.txt))
 
-.PHONY: setup demo test lint peers bench train clean deb wheelhouse lock test-booted faults soak test-vm
+.PHONY: setup demo test lint peers bench nightly train clean deb wheelhouse lock test-booted faults soak test-vm
 
 $(VENV)/.run: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "make: $(PYTHON) -m venv failed: install Python 3.11 with its venv module (Debian: apt install python3-venv)"; exit 1; }
@@ -76,8 +76,12 @@ soak: $(VENV)/.test
 test-booted: $(VENV)/.test
 	$(BIN)/pytest tests/booted $(ARGS)
 
+# simulated days over all scenarios through the box's core, with a table (ARGS="--days 1"; 30 before a release)
+nightly: $(VENV)/.run
+	@$(BIN)/python -m hardware_sim nightly --vigia $(BIN)/vigia --jobs $$(nproc) $(ARGS)
+
 train:
 	$(MAKE) -C hardware-sim/training train ARGS="$(ARGS)"
 
 clean:
-	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-out
+	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-out nightly-out

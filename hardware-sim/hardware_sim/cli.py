@@ -1,4 +1,4 @@
-"""The command line: `run`, `record`, `list`, `score`, `hub`. JSON to stdout, words for people to stderr."""
+"""The command line: `run`, `record`, `list`, `score`, `nightly`, `hub`. JSON to stdout, words for people to stderr."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hardware_sim import scenario
+from hardware_sim import nightly, scenario
 from hardware_sim.errors import ScenarioError, SimError, UsageError
 from hardware_sim.faults import FAULTS, parse_fault
 from hardware_sim.hub import cli as hub
@@ -66,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     score.add_argument("tracks", type=Path, help="tracks as `vigia watch --json` prints them")
     score.add_argument("alerts", type=Path, help="alerts, likewise")
     score.add_argument("--out", type=Path, help="also write the score here")
+    nightly.add_arguments(commands.add_parser("nightly", help="simulated days through a box's core, with a table"))
     hub.add_arguments(commands.add_parser("hub", help="the MQTT hub ashore"))
     return top
 
@@ -86,6 +87,8 @@ def main(argv: list[str] | None = None) -> int:
                 _list()
             case "hub":
                 return hub.run(args)
+            case "nightly":
+                return nightly.run(args)
             case _:
                 _score(args)
     except SimError as error:

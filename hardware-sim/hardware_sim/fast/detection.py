@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hardware_sim.radar.physics import Radar
-from hardware_sim.radar.propagation import WAVELENGTH_M
 from hardware_sim.vessels import CLASSES
 
 if TYPE_CHECKING:
@@ -40,11 +39,6 @@ SPIKE_WIND_MPS, SPIKE_EXPONENT, SPIKE_MOST = 7.0, 3.41, 6.0
 O'Muircheartaigh, 1980), up to six times that at 7 m/s, where an operator or a clutter map turns the gain down."""
 STEP_M = 20.0
 BLIND_M = 50.0
-BEAM_HEIGHT_RAD = math.radians(22.0)
-RAIN_TOP_M = 3000.0
-_RAIN_K, _RAIN_ALPHA = 0.0101, 1.276  # dB/km at 9.4 GHz, horizontal (ITU-R P.838)
-_MARSHALL_PALMER = 200.0, 1.6
-_WATER = 0.93  # |K|^2
 
 
 class Detection:
@@ -56,8 +50,8 @@ class Detection:
         self.range_m: Floats = np.arange(BLIND_M, radar.range_m + STEP_M, STEP_M)
         noise = 1.0 / self._radar.hits**0.8  # integration gain of a square-law integrator
         sea = self._radar.clutter_to_noise(self.range_m, weather.sea_state)
-        self._background = noise + sea + self._rain()
-        self._attenuation = 10.0 ** (-2.0 * rain_db_per_km(weather.rain_mm_h) * self.range_m / 1000.0 / 10.0)
+        self._background = noise + sea + self._radar.rain_to_noise(self.range_m, weather.rain_mm_h)
+        self._loss = self._radar.rain_loss(self.range_m, weather.rain_mm_h)
         self._signal: dict[str, Floats] = {}
         self.false_per_cell = self._false_alarms(sea / self._background)
 
@@ -67,7 +61,7 @@ class Detection:
             c = CLASSES[kind]
             seen = [self._radar.propagation(float(r), c.radar_heights_m, self._weather.sea_state) for r in self.range_m]
             unit = self._radar.snr(c.rcs_m2, 1000.0) * (1000.0 / self.range_m) ** 4
-            self._signal[kind] = unit * np.array(seen) * self._attenuation / self._background
+            self._signal[kind] = unit * np.array(seen) * self._loss / self._background
         return np.interp(range_m, self.range_m, self._signal[kind]) * gain
 
     def false_plots(self) -> tuple[float, Floats]:
@@ -78,18 +72,6 @@ class Detection:
         total = float(counts.sum())
         return total, np.cumsum(counts) / total
 
-    def _rain(self) -> Floats:
-        """Rain clutter against noise: volume echo of Rayleigh drops (Skolnik, ch. 7), single pulse."""
-        if self._weather.rain_mm_h == 0.0:
-            return np.zeros_like(self.range_m)
-        a, b = _MARSHALL_PALMER
-        z = a * self._weather.rain_mm_h**b * 1e-18
-        echo = math.pi**5 * _WATER * z / WAVELENGTH_M**4
-        width = self.range_m * math.radians(self._radar.table.beam_width_deg)
-        height = np.minimum(self.range_m * BEAM_HEIGHT_RAD, RAIN_TOP_M)
-        rcs = echo * width * height * self._radar.range_resolution_m * math.pi / (8.0 * math.log(2.0))
-        return np.asarray(rcs * self._radar.snr(1.0, 1000.0) * (1000.0 / self.range_m) ** 4)
-
     def _false_alarms(self, sea_share: Floats) -> Floats:
         """False plots per cell by range; `sea_share` is how much of the background is sea clutter."""
         breaking = min(SPIKE_MOST, (self._weather.wind_mps / SPIKE_WIND_MPS) ** SPIKE_EXPONENT)
@@ -98,11 +80,6 @@ class Detection:
             spiky = k_tail(SPIKE_MARGIN * THRESHOLD, self._radar.k_shape(r))
             out[i] = FALSE_ALARM + float(sea_share[i]) * breaking * spiky
         return out
-
-
-def rain_db_per_km(rain_mm_h: float) -> float:
-    """One-way attenuation at 9.4 GHz."""
-    return float(_RAIN_K * rain_mm_h**_RAIN_ALPHA)
 
 
 def k_tail(threshold: float, nu: float) -> float:

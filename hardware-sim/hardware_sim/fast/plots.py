@@ -6,8 +6,8 @@ Promises:
   20 m, glint (a sixth of length and beam, along the ship's own axes), quantised to 0.1 deg and 0.01 NM;
 - the sigmas that a plot declares follow from that model and its own measured extent, as an extractor's do;
 - echoes within one resolution cell are one plot, at their common centroid;
-- false plots come by `hardware_sim.fast.detection`, more of them upwind; a sea spike lives on into the next turn with
-  `SPIKE_LIVES` and moves with the wind meanwhile;
+- false plots come by `hardware_sim.fast.detection`, more of them upwind; a sea spike that outlives
+  the turn (`SPIKE_LIFE_S`) is seen again, moved on by the wind;
 - all plots of a turn carry one time, its middle: they are up to half a turn older or younger than that.
 """
 
@@ -40,7 +40,7 @@ SIGMA_RANGE_M = 20.0
 GLINT = 1.0 / 6.0
 QUANTUM_DEG = 0.1
 QUANTUM_M = 0.01 * NM_M
-SPIKE_LIVES = 0.25
+SPIKE_LIFE_S = 1.0  # mean; spikes at low grazing angles last of the order of a second, some several
 SPIKE_SPEED = 0.4  # a breaking crest goes with its wave, at some 40 % of the wind's speed
 SPIKE_SPREAD_M = 12.0
 SPIKE_EXTENT_M = 30.0
@@ -159,8 +159,9 @@ class RadarPlots:
     def _false(self, rng: np.random.Generator, turns: Floats, d: Detection) -> Floats:
         """Noise and sea spikes. A spike that lives on is counted: the mean count in a turn stays what it is."""
         mean, share = d.false_plots()
-        n = int(rng.poisson(mean * (1.0 - SPIKE_LIVES) * len(turns)))
-        life = rng.geometric(1.0 - SPIKE_LIVES, n)
+        again = math.exp(-self.turn_s / SPIKE_LIFE_S)
+        n = int(rng.poisson(mean * (1.0 - again) * len(turns)))
+        life = rng.geometric(1.0 - again, n)
         weather = self._world.scenario.weather
         wind = math.radians(weather.wind_from_deg)
         azimuth = rng.uniform(0.0, 2.0 * math.pi, n)

@@ -179,7 +179,7 @@ def _truth(world: World, start: float, duration_s: float) -> Iterator[str]:
     rows: list[tuple[float, int, str]] = []
     for vessel in world.vessels:
         s = vessel.trajectory.many(times)
-        near = np.hypot(s.east_m, s.north_m) <= reach
+        near = (np.hypot(s.east_m, s.north_m) <= reach) | (vessel.table.ais is not None)  # AIS reaches farther
         fixed = {"class": vessel.table.kind, "mmsi": vessel.table.mmsi, "length_m": round(vessel.length_m, 2)}
         fixed |= {} if vessel.kind.vessel else {"clutter": True}
         tail = json.dumps({"id": vessel.id, **fixed}, ensure_ascii=False)[1:]

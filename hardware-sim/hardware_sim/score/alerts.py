@@ -2,7 +2,7 @@
 
 Promises:
 - an alert is one `id`, however often it was sent; it is about the vessel whose MMSI its track carries, else about the
-  nearest one within `MATCH_M` at the alert's time;
+  nearest one within `MATCH_M` at the alert's time (moved on from the truth's nearest line);
 - an expected alert is due when its event stands in the truth; it is matched by rule, vessel and zone, not earlier than
   `EARLY_S` before the event; a second alert for the same is a duplicate, not a false one;
 - everything else is false; alerts of one situation count once among the situations;
@@ -74,6 +74,7 @@ def score_alerts(truth: Truth, alerts: list[dict[str, Any]]) -> dict[str, Any]:
         "by_rule": {rule: _counts(rule, due, firsts, false_ids) for rule in rules},
         "all": _counts(None, due, firsts, false_ids),
         "forbidden": forbidden,
+        "false_per_h": round(len(false) / truth.duration_s * 3600.0, 4) if truth.duration_s else None,
         "situations": _situations(due, firsts, false_ids),
         "delays_s": [round(_received(d.by[0]) - d.at, 3) for d in due if d.by],
         "missed": [{"rule": d.rule, "vessel": d.vessel, "zone": d.zone} for d in due if not d.by],
@@ -118,17 +119,25 @@ def _vessel_of(alert: dict[str, Any], truth: Truth, site: Site) -> str | None:
     mmsi = alert.get("mmsi") or (track.get("mmsi") if isinstance(track, dict) else None)
     e, n = site.to_enu(alert["lat"], alert["lon"])
     best, best_m = None, MATCH_M
+    later_s = float(alert["at"]) - at
     for target in truth.seconds[at]:
         if mmsi is not None and target["mmsi"] == mmsi:
             return str(target["id"])
-        distance = math.hypot(target["east_m"] - e, target["north_m"] - n)
+        way, course = target["sog_mps"] * later_s, math.radians(target["cog_deg"])
+        there = target["east_m"] + way * math.sin(course), target["north_m"] + way * math.cos(course)
+        distance = math.dist(there, (e, n))
         if distance < best_m:
             best, best_m = str(target["id"]), distance
     return best
 
 
 def _is_forbidden(truth: Truth, rule: str, vessel: str | None) -> bool:
-    return any(f["vessel"] == vessel and f.get("rule") in (None, rule) for f in truth.header["forbid"])
+    """`NAME *` in the scenario forbids alerts about all vessels of that traffic."""
+    return vessel is not None and any(
+        f.get("rule") in (None, rule)
+        and (f["vessel"] == vessel or (f["vessel"].endswith(" *") and vessel.startswith(f["vessel"][:-1])))
+        for f in truth.header["forbid"]
+    )
 
 
 def _counts(

@@ -2,22 +2,30 @@
 
 Promises:
 - at each second of the truth every live track counts once: its newest report not after that second and not older than
-  `MAX_AGE_S`, moved on by its own course and speed; tracks last reported as lost or tentative do not count;
+  `MAX_AGE_S`, moved on by its own course and speed; tracks last reported as lost or tentative do not count; where every
+  tick lists all live tracks (as `vigia replay` writes them), a track that a tick leaves out has ended;
 - completeness is the share of (target, second) pairs with a track assigned within the cut-off;
 - a target keeps the identity of its track as long as that track is within the cut-off, also when another one comes
-  nearer; an identity switch is a change from one track to another (as CLEAR MOT counts).
+  nearer; an identity switch is a change from one track to another (as CLEAR MOT counts);
+- what is no vessel (`clutter`), and vessels beyond the header's `reach_m`, are optional: a track on one is no false
+  track, and none on it is no miss;
+- a false track is an id that never was within the cut-off of anything, counted once however long it lived.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from itertools import pairwise
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hardware_sim.geo import Site
 from hardware_sim.score.gospa import gospa
+from hardware_sim.score.recall import Recall
+from hardware_sim.score.siap import Siap, nearest
 
 if TYPE_CHECKING:
     from hardware_sim.score.read import Truth
@@ -29,43 +37,53 @@ NOT_COUNTED = ("lost", "tentative")
 
 
 def score_tracks(truth: Truth, tracks: list[dict[str, Any]]) -> dict[str, Any]:
-    """GOSPA over time with its parts, completeness, identity switches.
+    """GOSPA over time with its parts, SIAP, recall, identity switches, false tracks.
 
     `gospa_rms_m` squared is the sum of the squares of `localisation_rms_m`, `missed_rms_m` and `false_rms_m`.
     """
-    site = Site(truth.header["site"]["lat"], truth.header["site"]["lon"])
+    histories = _Histories(tracks, Site(truth.header["site"]["lat"], truth.header["site"]["lon"]))
     start = float(truth.header["start_unix"])
-    histories = _by_id(tracks)
     over_time: list[dict[str, float]] = []
     parts: list[tuple[float, float, float]] = []
     errors: list[float] = []
-    first_seen: dict[str, float] = {}
-    last_id: dict[str, Any] = {}
-    switches = seen = total = 0
+    identity = _Identity(start)
+    recall, siap = Recall(truth.header.get("camera")), Siap()
+    seen = total = 0
+    real: set[Any] = set()
+    counted: set[Any] = set()
     for at, targets in sorted(truth.seconds.items()):
-        live = [(i, where) for i, h in histories.items() if (where := _where(h, at, site)) is not None]
-        g = gospa([(x["east_m"], x["north_m"]) for x in targets], [w for _, w in live], CUT_OFF_M, ORDER)
-        for ti, ki in g.pairs:
-            name, track = targets[ti]["id"], live[ki][0]
-            if name in last_id and _kept(last_id[name], live, targets[ti]):
-                track = last_id[name]
-            switches += name in last_id and last_id[name] != track
-            last_id[name] = track
-            first_seen.setdefault(name, round(at - start, 3))
-            e, n = live[ki][1]
-            errors.append(math.hypot(e - targets[ti]["east_m"], n - targets[ti]["north_m"]))
-        seen, total = seen + len(g.pairs), total + len(targets)
-        parts.append((g.localisation, g.missed, g.false))
+        live = histories.live(at)
+        places = [(x["east_m"], x["north_m"]) for x in targets]
+        wanted = [not _optional(x, truth) for x in targets]
+        everything = gospa(places, [w for _, w in live], CUT_OFF_M, ORDER)
+        pairs = [(ti, ki) for ti, ki in everything.pairs if wanted[ti]]
+        belonging = nearest(places, [w for _, w in live], CUT_OFF_M)
+        real.update(live[ki][0] for _, ki, _ in belonging)
+        counted.update(i for i, _ in live)
+        errors += [math.dist(live[ki][1], places[ti]) for ti, ki in pairs]
+        identity.step(at, targets, live, pairs)
+        assigned = {ti for ti, _ in pairs}
+        for ti, target in enumerate(targets):
+            if wanted[ti]:
+                recall.add(target, seen=ti in assigned)
+        mine = [p for p in belonging if wanted[p[0]]]
+        siap.add(sum(wanted), len(live) - (len(belonging) - len(mine)), mine)
+        missed, false = sum(wanted) - len(pairs), len(live) - len(everything.pairs)
+        seen, total = seen + len(pairs), total + sum(wanted)
+        localisation = sum(math.dist(live[ki][1], places[ti]) ** ORDER for ti, ki in pairs)
+        each = CUT_OFF_M**ORDER / 2.0
+        parts.append((localisation, each * missed, each * false))
         over_time.append(
             {
                 "t": round(at - start, 3),
-                "gospa_m": round(g.total, 3),
-                "localisation_m": round(g.localisation ** (1.0 / ORDER), 3),
-                "missed": len(targets) - len(g.pairs),
-                "false": len(live) - len(g.pairs),
+                "gospa_m": round(sum(parts[-1]) ** (1.0 / ORDER), 3),
+                "localisation_m": round(localisation ** (1.0 / ORDER), 3),
+                "missed": missed,
+                "false": false,
             }
         )
     rms = np.sqrt(np.mean(parts, axis=0)) if parts else np.zeros(3)
+    false_ids = len(counted - real)
     return {
         "cut_off_m": CUT_OFF_M,
         "order": ORDER,
@@ -78,11 +96,82 @@ def score_tracks(truth: Truth, tracks: list[dict[str, Any]]) -> dict[str, Any]:
         "position_error_p50_m": _percentile(errors, 50),
         "position_error_p95_m": _percentile(errors, 95),
         "completeness": round(seen / total, 4) if total else None,
-        "identity_switches": switches,
+        "siap": siap.result(),
+        "recall": recall.result(),
+        "identity_switches": identity.switches,
         "track_ids": len(histories),
-        "first_tracked_s": first_seen,
+        "false_tracks": false_ids,
+        "false_tracks_per_h": round(false_ids / truth.duration_s * 3600.0, 3) if truth.duration_s else None,
+        "first_tracked_s": identity.first_seen,
         "over_time": over_time,
     }
+
+
+def _optional(target: dict[str, Any], truth: Truth) -> bool:
+    reach = truth.header.get("reach_m")
+    beyond = reach is not None and math.hypot(target["east_m"], target["north_m"]) > reach
+    return bool(target.get("clutter")) or beyond
+
+
+class _Identity:
+    """Which track stands for which target, from moment to moment."""
+
+    def __init__(self, start: float) -> None:
+        self._start = start
+        self._last: dict[str, Any] = {}
+        self.first_seen: dict[str, float] = {}
+        self.switches = 0
+
+    def step(
+        self,
+        at: float,
+        targets: list[dict[str, Any]],
+        live: list[tuple[Any, tuple[float, float]]],
+        pairs: list[tuple[int, int]],
+    ) -> None:
+        for ti, ki in pairs:
+            name, track = targets[ti]["id"], live[ki][0]
+            if name in self._last and _kept(self._last[name], live, targets[ti]):
+                track = self._last[name]
+            self.switches += name in self._last and self._last[name] != track
+            self._last[name] = track
+            self.first_seen.setdefault(name, round(at - self._start, 3))
+
+
+class _Histories:
+    """What was said of every track."""
+
+    def __init__(self, tracks: list[dict[str, Any]], site: Site) -> None:
+        self._site = site
+        self._all = _by_id(tracks)
+        self._max_age_s = MAX_AGE_S
+        ticks = sorted({float(t["at"]) for t in tracks})
+        if tracks and all("type" not in t for t in tracks) and len(ticks) > 1:  # as `vigia replay` writes them
+            self._max_age_s = 0.9 * median(b - a for a, b in pairwise(ticks))
+        self._spans = {i: (float(h[0]["at"]), float(h[-1]["at"])) for i, h in self._all.items()}
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def live(self, at: float) -> list[tuple[Any, tuple[float, float]]]:
+        """(id, where) of every track that counts at `at`."""
+        return [
+            (i, where)
+            for i, (first, last) in self._spans.items()
+            if first <= at + 1e-6 and at <= last + self._max_age_s
+            if (where := self._where(self._all[i], at)) is not None
+        ]
+
+    def _where(self, history: list[dict[str, Any]], at: float) -> tuple[float, float] | None:
+        """Where a track says its vessel is at `at`, or None when it says nothing."""
+        i = bisect_right(history, at + 1e-6, key=lambda x: float(x["at"])) - 1
+        if i < 0 or at - float(history[i]["at"]) > self._max_age_s or history[i].get("status") in NOT_COUNTED:
+            return None
+        track = history[i]
+        e, n = self._site.to_enu(track["lat"], track["lon"])
+        way = float(track.get("sog_mps") or 0.0) * (at - float(track["at"]))
+        course = math.radians(float(track.get("cog_deg") or 0.0))
+        return e + way * math.sin(course), n + way * math.cos(course)
 
 
 def _kept(track: Any, live: list[tuple[Any, tuple[float, float]]], target: dict[str, Any]) -> bool:
@@ -95,18 +184,6 @@ def _by_id(tracks: list[dict[str, Any]]) -> dict[Any, list[dict[str, Any]]]:
     for track in sorted(tracks, key=lambda x: float(x["at"])):
         histories.setdefault((track.get("node"), track["id"]), []).append(track)
     return histories
-
-
-def _where(history: list[dict[str, Any]], at: float, site: Site) -> tuple[float, float] | None:
-    """Where a track says its vessel is at `at`, or None when it says nothing."""
-    i = bisect_right(history, at + 1e-6, key=lambda x: float(x["at"])) - 1
-    if i < 0 or at - float(history[i]["at"]) > MAX_AGE_S or history[i].get("status") in NOT_COUNTED:
-        return None
-    track = history[i]
-    e, n = site.to_enu(track["lat"], track["lon"])
-    way = float(track.get("sog_mps") or 0.0) * (at - float(track["at"]))
-    course = math.radians(float(track.get("cog_deg") or 0.0))
-    return e + way * math.sin(course), n + way * math.cos(course)
 
 
 def _percentile(values: list[float], which: float) -> float | None:
