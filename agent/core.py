@@ -40,10 +40,11 @@ from agent.messages import (
 
 if TYPE_CHECKING:
     from agent.config.schema import Config
+    from agent.fusion.registration import Bias
     from agent.messages import Effect, Event
 
 FORMAT = "vigia-core"
-VERSION = 1
+VERSION = 2
 AIS_NEAR_S = AIS_FRESH_S + 60.0  # how long a station's extrapolated place still counts against "no AIS here"
 
 
@@ -75,6 +76,12 @@ class Core:
         """Digest in the last `ConfigChange`; empty before the first."""
         return self._digest
 
+    @property
+    def registrations(self) -> dict[str, tuple[Bias, float, float]]:
+        """Each radar's bias as AIS ships show it, and the range (m) and bearing (deg) taken off its plots now."""
+        r = self._picture.registrar
+        return {source: (bias, *r.applied(source)) for source, bias in list(r.biases.items())}
+
     def step(self, event: Event) -> tuple[Effect, ...]:
         """Take in one event; what follows from it."""
         self._now_s = max(self._now_s, event.at_s)
@@ -82,7 +89,7 @@ class Core:
             case Tick():
                 return self._tick(event.at_s)
             case Scan():
-                self._picture.tracker.scan(event)
+                self._picture.scan(event)
             case View():
                 self._picture.view(event)
             case Detections():

@@ -4,6 +4,7 @@
   vigia decode navico harbour.pcap.gz --plots --ppi harbour.png --option heading_deg=296
   vigia decode cat240 vts.pcap --ppi vts.png --option heading_deg=0
   vigia decode asterix plots.ast --plots --option time=message
+  vigia decode navico harbour.pcap.gz --register
   vigia decode nmea night.log
 
 FILE is a recording as it is, or a pcap or pcapng capture of UDP, either also .gz. One JSON object per measurement,
@@ -46,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", type=Path, help="a raw recording, pcap or pcapng; .gz too")
     parser.add_argument("--plots", action="store_true", help="plots of the whole radar chain instead of spokes")
     parser.add_argument("--ppi", metavar="OUT.png", type=Path, help="draw the radar's last turn, north up")
+    parser.add_argument(
+        "--register", action="store_true", help="the radar's range and bearing bias against the recording's own AIS"
+    )
     parser.add_argument("--summary", action="store_true", help="one object per stream instead of measurements")
     parser.add_argument("--port", type=int, help="only datagrams to this UDP port")
     parser.add_argument("--group", metavar="IP", help="only datagrams to this address")
@@ -61,10 +65,16 @@ def run(args: argparse.Namespace) -> int:
         raise UnsupportedError(f"vigia decode {args.kind}: not in this version; it reads {', '.join(LINES + RADARS)}")
     if args.kind not in LINES + RADARS:
         raise UsageError(f"vigia decode {args.kind}: no such kind; choose from {', '.join(LINES + RADARS)}")
+    if args.kind in RADARS and args.register:
+        from agent.cli.register import run_register  # noqa: PLC0415 - as below
+
+        return run_register(args)
     if args.kind in RADARS:
         from agent.cli.decode_radar import run_radar  # noqa: PLC0415 - numpy and the extractor, which sentences do not need
 
         return run_radar(args)
+    if args.register:
+        raise UsageError("--register is for radar video")
     return _Lines(args).run()
 
 

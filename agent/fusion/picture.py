@@ -17,6 +17,7 @@ import numpy as np
 
 from agent.fusion.ais import AisBook, Station
 from agent.fusion.associate import Pairing, Parts
+from agent.fusion.registrar import Registrar
 from agent.fusion.reports import ReportBook, Reported
 from agent.fusion.vessels import SEEN_S, Vessel, Vessels, intersect
 from agent.geo import LocalFrame, wrap360
@@ -25,7 +26,7 @@ from agent.tracking.tracker import Contacts, Ids, Tracker
 
 if TYPE_CHECKING:
     from agent.config.schema import Config
-    from agent.messages import View
+    from agent.messages import Scan, View
     from agent.tracking.arrays import Floats
     from agent.tracking.bearings import BearingTrack
 
@@ -69,8 +70,13 @@ class Picture:
         self.ais = AisBook(self.frame, settings.acceleration_mps2, config.ais.lost_after_s, self.ids)
         self.reports = ReportBook(self.frame, settings.acceleration_mps2, self.ids)
         self.vessels = Vessels()
+        self.registrar = Registrar()
         self._pairing = Pairing(config.ais.gate_m, config.ais.associate_confirm, config.ais.associate_end)
         self._assumed_m = settings.camera_range_m
+
+    def scan(self, scan: Scan) -> None:
+        """One turn of a radar, less the bias that AIS ships have shown."""
+        self.tracker.scan(scan, *self.registrar.turn(scan.source))
 
     def view(self, view: View) -> None:
         """One camera frame: vessels known by AIS or reports alone explain bearings, too."""
@@ -101,6 +107,8 @@ class Picture:
         stations = self.ais.shown(now_s)
         targets = sorted(self.reports.targets.values(), key=lambda t: t.id)
         parts = self._parts(contacts, stations, targets, now_s)
+        radars = [name for name, s in self.tracker.sources.items() if not s.camera]
+        self.registrar.look(now_s, contacts, radars, stations, parts.x[len(parts.id) - len(stations) :])
         renamed, self.tracker.merged = self.tracker.merged, []
         self.vessels.update(parts, renamed, self._pairing)
         build = _Build(self, parts, contacts, stations, targets, now_s)
@@ -157,17 +165,18 @@ class Picture:
         """For the checkpoint."""
         return [
             self.ids.last, self.tracker.state(), self.ais.state(), self.reports.state(), self.vessels.state(),
-            self._pairing.state(),
+            self._pairing.state(), self.registrar.state(),
         ]  # fmt: skip
 
     def restore(self, data: Any) -> None:
         """Take over what `state` was made of."""
-        self.ids.last, tracker, ais, reports, vessels, pairing = data
+        self.ids.last, tracker, ais, reports, vessels, pairing, registrar = data
         self.tracker.restore(tracker)
         self.ais.restore(ais)
         self.reports.restore(reports)
         self.vessels.restore(vessels)
         self._pairing.restore(pairing)
+        self.registrar.restore(registrar)
 
 
 class _Build:

@@ -33,7 +33,9 @@ AGREE_M, AGREE_DEG = 50.0, 0.45  # how ships scatter around the truth, one sigma
 INSIDE = 3.0  # of these sigmas: the ship counts
 MIN_SHIPS = 5
 MIN_SPAN_DEG = 60.0
-BEYOND_CHANCE = 2.0
+SHUFFLES = 40  # times that the ships' offsets are shifted against each other to see what chance agrees on
+BEYOND_CHANCE = 1.0  # votes above the most that chance gave
+PRIOR_SHIPS = 8  # the scatter that is expected beforehand counts as much as that of so many ships
 TRUST_M, TRUST_DEG = 40.0, 0.25  # standard errors up to which a correction is better than none
 AIS_M = 25.0  # a ship's place is uncertain by its antenna, its length and the report's age: an angle, close by
 _BIWEIGHT = 4.685
@@ -88,16 +90,15 @@ def estimate(candidates: Sequence[Candidate]) -> Bias:
         return _refused(f"{len(ships)} ships under way with an echo near them; {MIN_SHIPS} are needed")
     rows = _table(candidates)
     number = np.unique([c.ship for c in candidates], return_inverse=True)[1]
-    own = _own(rows, number, *_consensus(rows, number))
+    votes, *offset = _consensus(rows, number)
+    own = _own(rows, number, *offset)
     if len(own) < MIN_SHIPS:
         return _refused(f"{len(own)} of {len(ships)} ships agree on an offset; {MIN_SHIPS} are needed")
     range_m, sigma_m, spread_m = _centre(own[:, 2], np.full(len(own), AGREE_M))
     deg, sigma_deg, spread_deg = _centre(own[:, 3], np.hypot(AGREE_DEG, np.degrees(AIS_M / own[:, 0])))
-    area = min(INSIDE * AGREE_M / WINDOW_M, 1.0) * min(INSIDE * AGREE_DEG / WINDOW_DEG, 1.0) * math.pi / 4.0
-    chance = len(rows) * area
     span = _span(own[:, 1])
     sentence = ""
-    if len(own) < BEYOND_CHANCE * chance * len(ships) / max(len(rows), 1):
+    if votes < _chance(rows, number) + BEYOND_CHANCE:
         sentence = f"{len(own)} of {len(ships)} ships agree on an offset: no more than chance would give"
     elif span < MIN_SPAN_DEG:
         sentence = (
@@ -145,16 +146,31 @@ def _distance(rows: Floats, off_m: Floats | float, off_deg: Floats | float) -> F
     return np.asarray(((rows[:, 2] - off_m) / AGREE_M) ** 2 + ((rows[:, 3] - off_deg) / sigma_deg) ** 2)
 
 
-def _consensus(rows: Floats, ship: Ints) -> tuple[float, float]:
-    """The candidate around which the most ships have one; each ship votes once for it, by its best."""
-    best, found = -1.0, (0.0, 0.0)
-    for off_m, off_deg in rows[:, 2:].tolist():
-        vote = np.zeros(int(ship.max()) + 1)
-        np.maximum.at(vote, ship, np.exp(-0.5 * _distance(rows, off_m, off_deg)))
-        votes = float(vote.sum())
-        if votes > best:
-            best, found = votes, (off_m, off_deg)
-    return found
+def _consensus(rows: Floats, ship: Ints) -> tuple[float, float, float]:
+    """Votes for the candidate around which the most ships have one, and its offsets. A ship votes once, by its best."""
+    sigma_deg = np.hypot(AGREE_DEG, np.degrees(AIS_M / rows[:, 0]))
+    d2 = ((rows[:, None, 2] - rows[None, :, 2]) / AGREE_M) ** 2
+    d2 += ((rows[:, None, 3] - rows[None, :, 3]) / sigma_deg[None, :]) ** 2
+    order = np.argsort(ship, kind="stable")
+    first = np.flatnonzero(np.diff(ship[order], prepend=-1))
+    votes = np.maximum.reduceat(np.exp(-0.5 * d2)[:, order], first, axis=1).sum(axis=1)
+    best = int(np.argmax(votes))
+    return float(votes[best]), float(rows[best, 2]), float(rows[best, 3])
+
+
+def _chance(rows: Floats, ship: Ints) -> float:
+    """The most votes that ships agree by when each ship's offsets are shifted by its own amount, around the window.
+
+    The shifts are the fractions of multiples of two irrational numbers: spread evenly, and the same every time.
+    """
+    most = 0.0
+    for k in range(1, SHUFFLES + 1):
+        shifted = rows.copy()
+        for column, width, step in ((2, WINDOW_M, 0.754877666), (3, WINDOW_DEG, 0.569840291)):
+            shift = (k * (ship + 1) * step + ship * ship * 0.618033989) % 1.0 * 2.0 * width
+            shifted[:, column] = (rows[:, column] + width + shift) % (2.0 * width) - width
+        most = max(most, _consensus(shifted, ship)[0])
+    return most
 
 
 def _own(rows: Floats, ship: Ints, off_m: float, off_deg: float) -> Floats:
@@ -184,8 +200,9 @@ def _centre(v: Floats, sigma: Floats) -> tuple[float, float, float]:
         u = np.clip((v - middle) / (sigma * scale * _BIWEIGHT), -1.0, 1.0)
         weight = w0 * (1.0 - u * u) ** 2
         middle = float((weight * v).sum() / weight.sum())
-    n = len(v)
-    error = math.sqrt(float((weight**2 * (v - middle) ** 2).sum())) / float(weight.sum()) * math.sqrt(n / (n - 1.0))
+    n, total = len(v), float(weight.sum())
+    spread = float((weight**2 * (v - middle) ** 2).sum()) / total**2 * n / (n - 2.0)
+    error = math.sqrt((n * spread + PRIOR_SHIPS / total) / (n + PRIOR_SHIPS))  # a few ships may agree by luck
     return middle, error, float(_NORMAL_MAD * np.median(np.abs(v - middle)))
 
 

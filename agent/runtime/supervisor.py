@@ -180,6 +180,17 @@ class Agent:
                 name: {"state": h.state.value, "evidence": h.sentence, "counters": dict(h.counters)}
                 for name, h in sorted(engine.health.items())
             },
+            "registration": {
+                n: {
+                    "trusted": b.trusted,
+                    "evidence": b.sentence,
+                    "range_m": round(b.range_m, 1),
+                    "bearing_deg": round(b.bearing_deg, 3),
+                    "taken_off_m": round(m, 1),
+                    "taken_off_deg": round(d, 3),
+                }
+                for n, (b, m, d) in sorted(engine.core.registrations.items())
+            },
             "rules": {n: {"suspended": r.suspended, "evidence": r.sentence} for n, r in sorted(engine.rules.items())},
             "tracks": 0 if picture is None else len(picture.tracks),
             "open_alerts": len(engine.open_alerts),

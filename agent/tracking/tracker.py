@@ -118,11 +118,11 @@ class Tracker:
 
     # ------------------------------------------------------------------ what comes in
 
-    def scan(self, scan: Scan) -> None:
-        """One antenna turn, also an empty one."""
+    def scan(self, scan: Scan, off_m: float = 0.0, off_deg: float = 0.0) -> None:
+        """One antenna turn, also an empty one; `off_m`, `off_deg`: by how much the radar sees too far and too right."""
         if not self._on_time(scan.source, scan.at_s, scan.period_s, camera=False):
             return
-        z, r = measure.plots(scan.plots, self._height_m)
+        z, r = measure.plots(scan.plots, self._height_m, off_m, off_deg)
         self._radar(scan.source, scan.at_s, z, r)
 
     def view(self, view: View, others_x: Floats, others_p: Floats) -> list[int]:

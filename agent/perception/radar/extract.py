@@ -59,7 +59,7 @@ class PlotExtractor:
         self.options = options or VideoOptions()
         self.counters: Counter[str] = Counter()
         self.last = Extraction()
-        self.frame = PolarFrame(self.options.azimuths)
+        self.frame = PolarFrame(self.options.azimuths, self.options.range_bias_m)
         self._clutter: ClutterMap | None = None
         self._saved = b""
         self._last_at_s: float | None = None
@@ -178,7 +178,7 @@ class PlotExtractor:
         """(taken for vessels, real but too large for one)."""
         o = self.options
         width_deg = c.rows * (360.0 / o.azimuths)
-        range_m = (c.cell + 1.0) * self.frame.cell_m
+        range_m = (c.cell + 1.0) * self.frame.cell_m + self.frame.offset_m
         real = (c.count >= o.min_cells) & (width_deg >= o.min_width * o.beamwidth_deg) & (range_m <= o.max_range_m)
         room_deg = _BROADENING * o.beamwidth_deg + np.degrees(o.max_extent_m / np.maximum(range_m, 1.0))
         large = (c.cells * self.frame.cell_m > o.max_extent_m) | (width_deg > room_deg)
@@ -188,7 +188,9 @@ class PlotExtractor:
         o, cell_m, bin_deg = self.options, self.frame.cell_m, 360.0 / self.options.azimuths
         out = []
         for i in which.tolist():
-            range_m = (float(c.cell[i]) + 1.0) * cell_m  # the spoke's range is that of its last sample
+            range_m = (
+                float(c.cell[i]) + 1.0
+            ) * cell_m + self.frame.offset_m  # the spoke's range is that of its last sample
             depth_m, width_deg = int(c.cells[i]) * cell_m, int(c.rows[i]) * bin_deg
             across_m = range_m * math.radians(max(0.0, width_deg - o.beamwidth_deg))
             out.append(

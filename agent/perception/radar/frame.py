@@ -29,8 +29,10 @@ _MAX_STEP_DEG = 90.0  # a larger jump between two spokes says nothing about whic
 class PolarFrame:
     """`levels` is (azimuths, cells) uint8; row i holds true bearings [i, i+1) * 360 / azimuths."""
 
-    def __init__(self, azimuths: int) -> None:
+    def __init__(self, azimuths: int, offset_m: float = 0.0) -> None:
+        """`offset_m`: what the driver has added to every range: the samples begin there, and are no longer for it."""
         self.azimuths = azimuths
+        self.offset_m = offset_m
         self.levels: NDArray[np.uint8] = np.zeros((azimuths, 0), np.uint8)
         self.range_m = 0.0
         self._fresh = np.zeros(azimuths, bool)
@@ -43,7 +45,7 @@ class PolarFrame:
     def cell_m(self) -> float:
         """Length of a range cell."""
         cells: int = self.levels.shape[1]
-        return self.range_m / max(1, cells)
+        return (self.range_m - self.offset_m) / max(1, cells)
 
     @property
     def seen(self) -> float:
