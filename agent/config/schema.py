@@ -165,6 +165,12 @@ class Publish(Table):
             return {**LINK_PROFILES.get(str(values.get("profile")), {}), **values}
         return values
 
+    def with_profile(self, name: str) -> Publish:
+        """The same with another link profile; what the operator has set stays."""
+        mine = {k: getattr(self, k) for k in self.model_fields_set}
+        of_profile = LINK_PROFILES[self.profile]
+        return Publish.model_validate({k: v for k, v in mine.items() if of_profile.get(k) != v} | {"profile": name})
+
     @field_validator("broker")
     @classmethod
     def _scheme(cls, v: str | None) -> str | None:

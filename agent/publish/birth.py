@@ -14,12 +14,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import ProtocolError
-from agent.publish import cbor
+from agent.publish import cbor, cose
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from agent.publish.cose import NodeKey
+
 VERSION = 1
+SIGNATURE = 15  # its place in the array
 _TABLE_MAX = 1000  # entries; a table longer than this is not a birth of ours
 _TEXT_MAX = 64  # characters of one name
 
@@ -30,6 +33,7 @@ class Birth:
 
     `t0_ms` is Unix time (UTC, ms) at which message time 0 stands; `ref_e5` the reference position (lat, lon) in 1e-5
     deg; `rules` are (kind, name); `info` is for people and never needed to decode.
+    `key` is the node's public key where it signs; `previous` the boot before this one and its last number.
     """
 
     node: str
@@ -44,6 +48,8 @@ class Birth:
     reasons: tuple[str, ...] = ()
     counters: tuple[str, ...] = ()
     info: dict[str, Any] = field(default_factory=dict)
+    key: bytes = b""
+    previous: tuple[int, int] | None = None
 
     @property
     def boot16(self) -> int:
@@ -93,12 +99,33 @@ class Tables:
         self.edition += 1
 
 
-def encode(birth: Birth) -> bytes:
-    """The payload of `s1/<node>/u/b`."""
-    return cbor.dumps([
+def encode(birth: Birth, key: NodeKey | None = None) -> bytes:
+    """The payload of `s1/<node>/u/b`; signed with `key`, whose public half is in it, where one is given."""
+    row = [
         VERSION, birth.node, birth.boot, birth.t0_ms, list(birth.ref_e5), birth.sensors, birth.classes, birth.labels,
         birth.rules, birth.zones, birth.reasons, birth.counters, birth.info,
-    ])  # fmt: skip
+    ]  # fmt: skip
+    if key is None:
+        return cbor.dumps(row)
+    previous = None if birth.previous is None else list(birth.previous)
+    return cose.append_signature([*row, key.public, previous], context(birth.node), key)
+
+
+def context(node: str) -> bytes:
+    """What a birth's signature covers beside the birth: its topic."""
+    return f"s1/{node}/u/b".encode()
+
+
+def check_signature(payload: bytes, birth: Birth) -> None:
+    """Check that the key named in a birth has signed it.
+
+    Raises:
+        ProtocolError: it has not.
+
+    """
+    if not birth.key:
+        raise ProtocolError(f"the birth of {birth.node[:40]!r} is not signed")
+    cose.check_appended(payload, SIGNATURE, context(birth.node), birth.key)
 
 
 def decode(payload: bytes) -> Birth:
@@ -124,7 +151,20 @@ def decode(payload: bytes) -> Birth:
         node=node, boot=boot, t0_ms=t0_ms, ref_e5=(ref[0], ref[1]), sensors=_names(row[5]), classes=_names(row[6]),
         labels=_names(row[7]), rules=_pairs(row[8]), zones=_names(row[9]), reasons=_names(row[10]),
         counters=_names(row[11]), info={str(k): v for k, v in row[12].items() if _is_plain(v)},
+        key=_key(row), previous=_previous(row),
     )  # fmt: skip
+
+
+def _key(row: list[Any]) -> bytes:
+    key = row[13] if len(row) > 13 else None
+    return key if isinstance(key, bytes) and len(key) == cose.KEY_BYTES else b""
+
+
+def _previous(row: list[Any]) -> tuple[int, int] | None:
+    previous = row[14] if len(row) > 14 else None
+    if isinstance(previous, list) and len(previous) == 2 and is_uint(previous[0], 32) and is_uint(previous[1]):
+        return previous[0], previous[1]
+    return None
 
 
 def is_int(x: Any) -> bool:

@@ -31,33 +31,71 @@ def dumps(value: Any) -> bytes:
     return cbor2.dumps(value, canonical=True)
 
 
-def loads(data: bytes) -> Any:
+def loads(data: bytes, most: int = MAX_BYTES) -> Any:
     """The one value that `data` holds.
 
     Raises:
         ProtocolError: not exactly one value of the kinds named above.
 
     """
-    values = loads_sequence(data)
+    values = loads_sequence(data, most)
     if len(values) != 1:
         raise ProtocolError(f"a message is one CBOR item; {len(values)} came")
     return values[0]
 
 
-def loads_sequence(data: bytes) -> list[Any]:
+def loads_sequence(data: bytes, most: int = MAX_BYTES) -> list[Any]:
     """All values of a CBOR sequence (RFC 8742), in order.
 
     Raises:
         ProtocolError: broken, too long or too deep.
 
     """
-    if len(data) > MAX_BYTES:
-        raise ProtocolError(f"a message of {len(data)} bytes is longer than the {MAX_BYTES} allowed")
+    if len(data) > most:
+        raise ProtocolError(f"a message of {len(data)} bytes is longer than the {most} allowed")
     reader = _Reader(data)
     values = []
     while reader.at < len(data):
         values.append(reader.item(MAX_DEPTH))
     return values
+
+
+def head_bytes(array: bytes) -> int:
+    """How long the head of the array in `array` is.
+
+    Raises:
+        ProtocolError: it is no array of definite length.
+
+    """
+    if not array or array[0] >> 5 != 4 or array[0] & 31 > 27:
+        raise ProtocolError("the message is no array")
+    info = array[0] & 31
+    return 1 if info < 24 else 1 + (1 << (info - 24))
+
+
+def element(array: bytes, index: int) -> Any:
+    """One element of an array, or None where it is shorter.
+
+    Raises:
+        ProtocolError: it is broken.
+
+    """
+    row = loads(array)
+    return row[index] if isinstance(row, list) and index < len(row) else None
+
+
+def elements_before(array: bytes, index: int) -> bytes:
+    """The very bytes of the elements before `index`, without the array's head: what a signature covers.
+
+    Raises:
+        ProtocolError: it is broken, or has fewer elements.
+
+    """
+    reader = _Reader(array)
+    first = reader.at = head_bytes(array)
+    for _ in range(index):
+        reader.item(MAX_DEPTH - 1)
+    return array[first : reader.at]
 
 
 class _Reader:

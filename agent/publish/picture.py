@@ -11,20 +11,22 @@ Promises:
 
 from __future__ import annotations
 
+import base64
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Any
 
 from agent.errors import ProtocolError
 from agent.publish import birth as births
-from agent.publish import wire
+from agent.publish import records, wire
 from agent.publish.ranges import Ranges
+from agent.publish.trust import Trust  # noqa: TC001 - a type of a parameter that callers look up
 
 BOOTS_KEPT = 32  # per node
 HELD_MAX = 2000  # messages of a node that wait for their birth
 ACK_RANGES_MAX = 100  # what does not fit is sent again by the box and dropped here
 STEPS_KEPT = 5000  # alerts whose newest step is remembered
-_DURABLE = ("a", "h", "l")
+_DURABLE = ("a", "h", "l", "v", "r")
 
 
 @dataclass(slots=True)
@@ -47,9 +49,13 @@ class _Node:
 
 
 class PictureReceiver:
-    """State of a picture for any number of nodes. `errors` counts what could not be read, `last_error` says why."""
+    """State of a picture for any number of nodes. `errors` counts what could not be read, `last_error` says why.
 
-    def __init__(self) -> None:
+    With `trust`, what is not signed as it should be counts as not readable.
+    """
+
+    def __init__(self, trust: Trust | None = None) -> None:
+        self._trust = trust
         self._nodes: dict[str, _Node] = {}
         self.errors = 0
         self.repeats = 0
@@ -67,6 +73,8 @@ class PictureReceiver:
                 return self._birth(name, node, payload, received_at)
             if kind == "s":
                 return self._state(name, node, payload, received_at)
+            if kind == "i":
+                return self._image(node, payload, received_at)
             if kind in (*_DURABLE, "t"):
                 return self._message(name, node, kind, payload, received_at)
         except ProtocolError as e:
@@ -134,6 +142,8 @@ class PictureReceiver:
         birth = births.decode(payload)
         if birth.node != name:
             raise ProtocolError(f"a birth of {birth.node[:40]!r} came on the topic of {name[:40]!r}")
+        if self._trust is not None:
+            self._trust.check_birth(payload, birth)
         boot = _boot(node, birth.boot)
         node.dirty[birth.boot] = None
         if node.current is None:
@@ -164,6 +174,14 @@ class PictureReceiver:
             state["at"] = round(boot.birth.t0_ms / 1000 + t_s, 1)
         return [{"type": state["type"], "node": name, "received_at": received_at, **state}]
 
+    def _image(self, node: _Node, payload: bytes, received_at: float) -> list[dict[str, Any]]:
+        birth = self._birth_of(node, wire.head(payload, records.IMAGE_MAX_BYTES).boot16)
+        if birth is None:
+            raise ProtocolError("a picture came before the birth that names its camera")
+        row = wire.decode("i", payload, birth)[0]
+        row["jpeg"] = base64.b64encode(row["jpeg"]).decode()
+        return [{**row, "received_at": received_at}]
+
     def _message(self, name: str, node: _Node, kind: str, payload: bytes, received_at: float) -> list[dict[str, Any]]:
         head = wire.head(payload)
         birth = self._birth_of(node, head.boot16)
@@ -176,6 +194,8 @@ class PictureReceiver:
             if kind in _DURABLE:
                 node.dirty[birth.boot] = None  # the box has not heard that it is here
             return []
+        if self._trust is not None:
+            self._trust.check_message(name, kind, payload, birth)
         try:
             rows = wire.decode(kind, payload, birth)
         except wire.UnknownBirthError:

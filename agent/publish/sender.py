@@ -83,7 +83,10 @@ class _Waiting:
 
 
 class Sender:
-    """The publisher's bookkeeping. `birth()` gives (edition, payload) of this boot's birth."""
+    """The publisher's bookkeeping.
+
+    `birth()` gives (edition, payload) of this boot's birth, `older_birth(boot)` that of another.
+    """
 
     def __init__(
         self,
@@ -94,6 +97,7 @@ class Sender:
         by_picture: bool,
         window: int,
         birth: Callable[[], tuple[int, bytes]],
+        older_birth: Callable[[int], bytes | None],
         tracks: TrackFeed,
         tuning: Tuning,
         brief: bool = False,
@@ -106,11 +110,13 @@ class Sender:
         self._by_picture = by_picture
         self._window_max = window
         self._birth = birth
+        self._older_birth = older_birth
         self._tracks = tracks
         self._tuning = tuning
         self._announced_lock = threading.Lock()
         self._announced: deque[tuple[float, Message]] = deque()
         self._overflow = False
+        self._offered: deque[tuple[str, bytes]] = deque(maxlen=4)
         self._waiting: dict[int, _Waiting] = {}
         self._refusals: dict[int, int] = {}
         self._probe_gap_s = tuning.probe_s
@@ -130,6 +136,10 @@ class Sender:
                     self._overflow = True  # the backlog has them as well
                     break
                 self._announced.append((now, message))
+
+    def offer(self, kind: str, payload: bytes) -> None:
+        """Something that goes out once, after what is live; it is dropped where there is no link, or too much of it."""
+        self._offered.append((kind, payload))
 
     # ------------------------------------------------------------------ a connection's life
 
@@ -158,6 +168,8 @@ class Sender:
         return self.idle and offered and not self._waiting and not self._again
 
     def _reset(self, link: Link | None, window: int, now: float) -> None:
+        if link is None:
+            self._offered.clear()
         self._link = link
         self._connected_at = now
         self.window = window
@@ -280,6 +292,8 @@ class Sender:
             self._send_again(now)
             self._send_backlog(now, health=False)
         self._send_tracks(now)
+        while self._offered and self._slots() > self._reserve():
+            self._publish(*self._offered.popleft(), now)
         if now >= self._backlog_from:
             self._send_backlog(now, health=True)
 
@@ -323,7 +337,7 @@ class Sender:
         elif boot not in self._births_sent:
             if self._slots() <= 0:
                 return False
-            old = self._outbox.birth(boot)
+            old = self._older_birth(boot)
             if old is not None:
                 self._publish("b", old, now)
             self._births_sent.add(boot)

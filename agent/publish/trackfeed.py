@@ -36,7 +36,9 @@ class Tracks:
         max_age_s: float,
         batch_s: float,
         monotonic: Callable[[], float],
+        sign: bool = False,
     ) -> None:
+        self._sign = sign
         self._encoder = encoder
         self._encoder_lock = encoder_lock
         self._thinner = Thinner(frame, error_m=error_m, max_age_s=max_age_s, horizon_s=batch_s)
@@ -83,7 +85,7 @@ class Tracks:
             return None
         self._thinner.sent(sent)
         self._seq += 1
-        return self._encoder.tracks(batch, self._seq, self._due_at_s)
+        return self._encoder.tracks(batch, self._seq, self._due_at_s, sign=self._sign)
 
     def _judge(self) -> None:
         picture, now = self._picture, self._monotonic()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from agent.errors import ProtocolError
 from agent.messages import AlertState, Likelihood, SensorState, Severity
 from agent.publish import birth as births
-from agent.publish import cbor, kinematics
+from agent.publish import cbor, cose, kinematics, records
 from agent.publish.birth import VERSION, Birth, Tables, is_int, is_uint, is_version
 from agent.publish.reasons import sentence
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from enum import StrEnum
 
     from agent.messages import Alert, SensorHealth, Track
+    from agent.publish.cose import NodeKey
 
 TOPIC_MAJOR = "s1"
 SENTENCE_MAX_BYTES = 160
@@ -91,7 +92,11 @@ def topic(node: str, direction: str, kind: str) -> str:
 class Encoder:
     """Vigía's types to payloads of one boot. `born_at_s` is logic time (`at_s`) at the birth."""
 
-    def __init__(self, birth: Birth, born_at_s: float) -> None:
+    def __init__(
+        self, birth: Birth, born_at_s: float, key: NodeKey | None = None, mac_secret: bytes | None = None
+    ) -> None:
+        self.key = key
+        self._mac_secret = mac_secret
         self.tables = Tables(birth)
         self.born_at_s = born_at_s
         self._birth = (0, b"")
@@ -99,11 +104,11 @@ class Encoder:
     def birth(self) -> bytes:
         """The birth as it stands now."""
         if self._birth[0] != self.tables.edition:
-            self._birth = (self.tables.edition, births.encode(self.tables.birth))
+            self._birth = (self.tables.edition, births.encode(self.tables.birth, self.key))
         return self._birth[1]
 
     def alert(self, alert: Alert, seq: int) -> bytes:
-        """`[v, boot16, seq, t, label, id, revision, situation - id, rule, zone, why, track, k]`.
+        """`[v, boot16, seq, t, label, id, revision, situation - id, rule, zone, why, track, k]`, and a MAC if it can.
 
         Raises:
             ProtocolError: the alert's track has no finite position.
@@ -117,16 +122,22 @@ class Encoder:
             | alert.exercise << 6
         )
         reasons = (min(_OTHER_REASON, tables.index("reasons", code)) for code in alert.reason_codes)
-        return cbor.dumps([
-            *self._head(seq, alert.at_s), alert.id, alert.revision, alert.situation - alert.id,
+        row = [
+            *self.head(seq, alert.at_s), alert.id, alert.revision, alert.situation - alert.id,
             tables.index("rules", (alert.rule, alert.rule_name)),
             None if alert.zone is None else tables.index("zones", alert.zone),
             bytes([flags, *reasons]), alert.track.id, self.kinematics(alert.track, alert.at_s),
-        ])  # fmt: skip
+        ]  # fmt: skip
+        if self._mac_secret is None:
+            return cbor.dumps(row)
+        return cose.append_mac(row, self.topic("a").encode(), self._mac_secret)
 
-    def tracks(self, tracks: Sequence[tuple[int, bytes]], seq: int, at_s: float) -> bytes:
-        """`[v, boot16, seq, t, label, *(track, k)]` of (track id, its `kinematics`)."""
-        return cbor.dumps([*self._head(seq, at_s), *(x for pair in tracks for x in pair)])
+    def tracks(self, tracks: Sequence[tuple[int, bytes]], seq: int, at_s: float, *, sign: bool = False) -> bytes:
+        """`[v, boot16, seq, t, label, *(track, k)]` of (track id, its `kinematics`); null and a signature to `sign`."""
+        row = [*self.head(seq, at_s), *(x for pair in tracks for x in pair)]
+        if not sign or self.key is None:
+            return cbor.dumps(row)
+        return cose.append_signature([*row, None], self.topic("t").encode(), self.key)
 
     def kinematics(self, track: Track, at_s: float, *, identity: bool = True) -> bytes:
         """`k` of a track in a message of `at_s`; without `identity` its MMSI is left out."""
@@ -140,21 +151,26 @@ class Encoder:
         """`[v, boot16, seq, t, label, sensor, state, sentence, *(counter, value)]`; a repeat leaves the text out."""
         counters = health.counters if changed else health.counters[:REPEATED_COUNTERS]
         return cbor.dumps([
-            *self._head(seq, health.at_s), self.tables.index("sensors", health.source),
+            *self.head(seq, health.at_s), self.tables.index("sensors", health.source),
             _SENSOR_STATES.index(health.state), _clip(health.sentence) if changed else None,
             *(x for name, value in counters for x in (self.tables.index("counters", name), _number(value))),
         ])  # fmt: skip
 
     def loss(self, loss: Loss, seq: int, at_s: float) -> bytes:
         """`[v, boot16, seq, t, label, lost boot, [*[from, to]], alerts, others]`."""
-        return cbor.dumps([*self._head(seq, at_s), loss.boot, loss.ranges, loss.alerts, loss.others])
+        return cbor.dumps([*self.head(seq, at_s), loss.boot, loss.ranges, loss.alerts, loss.others])
 
     def state(self, at_s: float, *, online: bool, by_picture: bool) -> bytes:
         """`[v, boot, t, online, who acknowledges]`: retained on `s1/<node>/u/s`."""
         return cbor.dumps([VERSION, self.tables.birth.boot, self._t_ds(at_s), int(online), int(by_picture)])
 
-    def _head(self, seq: int, at_s: float) -> tuple[int, int, int, int, int]:
+    def head(self, seq: int, at_s: float) -> tuple[int, int, int, int, int]:
+        """`v, boot16, seq, t, label`: what every message starts with."""
         return VERSION, self.tables.birth.boot16, seq, self._t_ds(at_s), 0
+
+    def topic(self, kind: str) -> str:
+        """Where this node says a kind of thing."""
+        return topic(self.tables.birth.node, "u", kind)
 
     def _t_ds(self, at_s: float) -> int:
         return round((at_s - self.born_at_s) * 10)
@@ -183,26 +199,26 @@ def decode_ack(payload: bytes) -> Ack:
     return Ack(boot=row[1], contiguous=row[2], ranges=_ranges(row[3]))
 
 
-def head(payload: bytes) -> Head:
+def head(payload: bytes, most: int = cbor.MAX_BYTES) -> Head:
     """Which birth an alert, track batch, health or loss belongs to.
 
     Raises:
         ProtocolError: the payload is none of them.
 
     """
-    row = _message(payload)
+    row = _message(payload, most)
     return Head(boot16=row[1], seq=row[2])
 
 
 def decode(kind: str, payload: bytes, birth: Birth) -> list[dict[str, Any]]:
-    """The JSON objects in a payload of topic letter `kind` (a, t, h or l), read with the birth of its boot.
+    """The JSON objects in a payload of topic letter `kind` (a, t, h, l, v, r or i), read with the birth of its boot.
 
     Raises:
         UnknownBirthError: the birth is another boot's, or an older edition.
         ProtocolError: the payload is broken.
 
     """
-    row = _message(payload)
+    row = _message(payload, records.IMAGE_MAX_BYTES if kind == "i" else cbor.MAX_BYTES)
     if row[1] != birth.boot16:
         raise UnknownBirthError(f"the message belongs to a boot that ends in {row[1]:04x}, its birth has not come")
     base = {
@@ -217,6 +233,8 @@ def decode(kind: str, payload: bytes, birth: Birth) -> list[dict[str, Any]]:
         return [_health(row, birth, base)]
     if kind == "l":
         return [_loss(row, base)]
+    if kind in ("v", "r", "i"):
+        return [records.decode(kind, row, birth, base)]
     raise ProtocolError(f"no message has the topic letter {kind[:8]!r}")
 
 
@@ -338,15 +356,15 @@ def _kinematics(value: Any, birth: Birth, at: float, *, own_time: str) -> dict[s
     return out
 
 
-def _row(payload: bytes, least: int, what: str) -> list[Any]:
-    row = cbor.loads(payload)
+def _row(payload: bytes, least: int, what: str, most: int = cbor.MAX_BYTES) -> list[Any]:
+    row = cbor.loads(payload, most)
     if not isinstance(row, list) or len(row) < least or not is_version(row[0]):
         raise ProtocolError(f"{what} is an array that starts with its version and has {least} fields at least")
     return row
 
 
-def _message(payload: bytes) -> list[Any]:
-    row = _row(payload, 5, "a message")
+def _message(payload: bytes, most: int = cbor.MAX_BYTES) -> list[Any]:
+    row = _row(payload, 5, "a message", most)
     if not (is_uint(row[1], 16) and is_uint(row[2]) and is_int(row[3])):
         raise ProtocolError("a message starts with its version, half the boot id, a number and a time")
     return row

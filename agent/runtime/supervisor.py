@@ -21,9 +21,11 @@ from agent.clock import SystemClock
 from agent.drivers.table import driver_spec
 from agent.messages import SensorHealth, SensorState
 from agent.publish.client import Publisher
+from agent.publish.cose import load_or_make
 from agent.publish.outbox import Outbox
 from agent.runtime.box import BoxHealth
 from agent.runtime.children import ChildSensor
+from agent.runtime.commands import Officer
 from agent.runtime.coverage import Coverage
 from agent.runtime.desk import CameraDesk
 from agent.runtime.engine import Engine
@@ -38,7 +40,7 @@ from agent.runtime.workers import LineSensor
 
 if TYPE_CHECKING:
     from agent.config.load import LoadedConfig
-    from agent.config.schema import Sensor
+    from agent.config.schema import Publish, Sensor
     from agent.messages import Measurement
 
 log = logging.getLogger("vigia")
@@ -58,6 +60,8 @@ class Agent:
         log.info("recovery: %s", self.engine.recover())
         self.clock = SystemClock(not_before_s=self.engine.newest_s)
         self.intake = Intake(self.clock, tick_s=config.tracking.tick_s, reorder_s=config.tracking.reorder_s)
+        self.key = load_or_make(directory / "node.key") if config.publish.sign else None
+        self.officer = Officer(self)
         self.outbox = Outbox(directory / "outbox.sqlite", max_bytes=config.publish.outbox_max_bytes)
         self.publisher = self._make_publisher(loaded)
         self.sensors: dict[str, LineSensor | ChildSensor] = {}
@@ -198,12 +202,19 @@ class Agent:
             "events_late": dict(self.intake.late),
             "coverage": self.coverage.polygons(),
             "publish": self.publisher.status(),
+            "judgements": dict(self.officer.judgements),
         }
 
-    def _make_publisher(self, loaded: LoadedConfig) -> Publisher:
+    def set_link_profile(self, name: str) -> None:
+        """Another link profile until the next reload or start."""
+        publish = self.loaded.config.publish.with_profile(name)
+        self._change_publisher(self.loaded, publish)
+        log.info("the link profile is %s now", name)
+
+    def _make_publisher(self, loaded: LoadedConfig, publish: Publish | None = None) -> Publisher:
         c = loaded.config
         return Publisher(
-            c.publish,
+            publish or c.publish,
             c.site,
             self.outbox,
             self.clock,
@@ -211,11 +222,13 @@ class Agent:
             sensors=[s.name for s in c.sensor],
             rules=[(r.kind, r.name) for r in c.rule],
             zones=[z.name for z in c.zone],
+            key=self.key,
+            carry_out=self.officer.carry_out,
         )
 
-    def _change_publisher(self, loaded: LoadedConfig) -> None:
+    def _change_publisher(self, loaded: LoadedConfig, publish: Publish | None = None) -> None:
         """One publisher is one boot with one birth: another configuration is another publisher on the same outbox."""
-        old, self.publisher = self.publisher, self._make_publisher(loaded)
+        old, self.publisher = self.publisher, self._make_publisher(loaded, publish)
         self.engine.sink = self.publisher
         old.stop(2.0)
         self.publisher.start()

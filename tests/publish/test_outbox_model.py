@@ -12,7 +12,7 @@ import shutil
 import signal
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +65,10 @@ def encode_loss(forced: Forced, seq: int) -> bytes:
 
 def encode_seal(run: Run, seq: int) -> bytes:
     return cbor.dumps([1, 7, seq, 0, 0, run.boot, run.first, run.digests])
+
+
+def constant(payload: bytes) -> Callable[[int], bytes]:
+    return lambda _seq: payload
 
 
 @contextmanager
@@ -131,12 +135,9 @@ class OutboxMachine(RuleBasedStateMachine):
         present = {(m.boot, m.seq): m for m in self.rows()}
         waiting = {k for k, m in self.here.items() if not m.quarantined}
         gone = waiting - set(present)
-        for k in gone:
-            self.lost.add(k)
-            g = self.here.pop(k)
-            for m in self.here.values():
-                kept_is_worth_less = not m.quarantined and (m.rank, -m.id) > (g.rank, -g.id)
-                assert not kept_is_worth_less, (g, m)
+        given_up = [self.here.pop(k) for k in gone]
+        kept = max(((m.rank, -m.id) for m in self.here.values() if not m.quarantined), default=(-1, 0))
+        assert all((g.rank, -g.id) > kept for g in given_up)
         stored = {row[0] for row in self.box._store.read("SELECT id FROM messages WHERE quarantined")}
         for k in [k for k, m in self.here.items() if m.quarantined and m.id not in stored]:
             del self.here[k]  # it was recorded when it was put aside
@@ -166,14 +167,15 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def entries(self, plan: list[tuple[int, int, int]]) -> tuple[list[Entry], dict[bytes, tuple[int, int | None]]]:
         """Entries of (rank, size, repeat): 0 for a new alert step, else one of the last ones again."""
-        out, facts = [], {}
+        out: list[Entry] = []
+        facts: dict[bytes, tuple[int, int | None]] = {}
         for rank, size, repeat in plan:
             if rank == RANK_HEALTH:
                 self.next_key += 1
                 head = b"h%08d" % self.next_key
                 facts[head] = (rank, self.now_s + 50)
                 body = head + bytes(size)
-                out.append(Entry(kind="h", rank=rank, encode=lambda _s, b=body: b, expires_s=self.now_s + 50))
+                out.append(Entry(kind="h", rank=rank, encode=constant(body), expires_s=self.now_s + 50))
                 continue
             if not repeat or repeat > self.next_key:
                 self.next_key += 1
@@ -181,9 +183,9 @@ class OutboxMachine(RuleBasedStateMachine):
             else:
                 n = self.next_key - repeat + 1
             head = b"a%08d" % n
-            facts[head] = (rank, None)
+            facts.setdefault(head, (rank, None))  # a step that comes twice is taken as it came first
             body = head + bytes(size)
-            out.append(Entry(kind="a", rank=rank, encode=lambda _s, b=body: b, key=(n, 0, n)))
+            out.append(Entry(kind="a", rank=rank, encode=constant(body), key=(n, 0, n)))
         return out, facts
 
     plans = st.lists(
@@ -377,9 +379,7 @@ def fill(path: Path, count: int = 400, *, keep_log: bool = False) -> None:
     box.start_boot(1, b"birth", encode_loss, encode_seal)
     for at in range(0, count, 20):
         ids = range(at, min(at + 20, count))
-        box.append(
-            [Entry(kind="a", rank=RANK_MEDIUM, encode=lambda _s, i=i: b"%06d" % i * 8, key=(i, 0, i)) for i in ids]
-        )
+        box.append([Entry(kind="a", rank=RANK_MEDIUM, encode=constant(b"%06d" % i * 8), key=(i, 0, i)) for i in ids])
     wal = Path(f"{path}-wal").read_bytes()
     box.close()
     if keep_log:
