@@ -13,7 +13,7 @@ import statistics
 from typing import TYPE_CHECKING, Any
 
 from agent.cli.decode import emit, parse_options
-from agent.cli.recordings import recorded
+from agent.cli.recordings import is_sentence, recorded
 from agent.drivers.table import load_driver
 from agent.errors import InputError
 from agent.fusion.registration import UNDER_WAY_MPS, Candidate, estimate, in_window, leave_one_out
@@ -98,7 +98,7 @@ def _sentences(args: argparse.Namespace) -> tuple[list[Ais], LocalFrame | None]:
     ships: list[Ais] = []
     own: list[tuple[float, float]] = []
     at = Stamp(t_s=0.0, wall_s=0.0)
-    for chunk in recorded(args.file, port=None, group=None, sentences=True):
+    for chunk in recorded(args.file, port=None, group=None, speaks=is_sentence):
         at = chunk.at
         for decoder in decoders:
             _sort(decoder.decode(chunk.data, chunk.at, chunk.stream), ships, own)
