@@ -74,12 +74,7 @@ class BoxHealth:
                     f"the processor is at {values['temperature_c']:.0f} degrees: shade and air, or less work"
                 )
         problems += self._throttled(values)
-        disk = os.statvfs(self._state)
-        values["disk_free_mb"] = round(disk.f_bavail * disk.f_frsize / 1e6)
-        if self._beyond("disk", DISK_FREE_MIN / max(disk.f_bavail * disk.f_frsize, 1)):
-            problems.append(f"only {values['disk_free_mb']:.0f} MB are free in {self._state}: free space")
-        if disk.f_files and self._beyond("inodes", 0.02 * disk.f_files / max(disk.f_favail, 1)):
-            problems.append(f"{self._state} has room for only {disk.f_favail} more files")
+        problems += self._disk(values)
         problems += self._memory(values)
         return Reading(values=values, problems=tuple(problems))
 
@@ -125,6 +120,19 @@ class BoxHealth:
                 yield "the supply voltage is too low: another power supply or a shorter cable"
             if bits & 0x6:
                 yield "the processor is slowed down now"
+
+    def _disk(self, values: dict[str, float]) -> Iterator[str]:
+        try:
+            disk = os.statvfs(self._state)
+        except OSError as e:
+            yield f"{self._state} cannot be looked at: {e.strerror}; mend the disk"
+            return
+        free = disk.f_bavail * disk.f_frsize
+        values["disk_free_mb"] = round(free / 1e6)
+        if self._beyond("disk", DISK_FREE_MIN / max(free, 1)):
+            yield f"only {values['disk_free_mb']:.0f} MB are free in {self._state}: free space"
+        if disk.f_files and self._beyond("inodes", 0.02 * disk.f_files / max(disk.f_favail, 0.01)):
+            yield f"{self._state} has room for only {disk.f_favail} more files"
 
     def _memory(self, values: dict[str, float]) -> Iterator[str]:
         total, free = 0.0, 0.0

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from agent import __version__
 from agent.clock import SystemClock
 from agent.drivers.table import driver_spec
+from agent.errors import VigiaError
 from agent.messages import SensorHealth, SensorState
 from agent.publish.client import Publisher
 from agent.publish.cose import load_or_make
@@ -73,6 +74,7 @@ class Agent:
         self._box_s = float("-inf")
         self._box_said: dict[str, SensorHealth] = {}
         self._stopping = threading.Event()
+        self._published = self.publisher.status()
         self._seen_progress: tuple[int, int] = (-1, -1)
         self._progress_s = time.monotonic()
 
@@ -139,7 +141,7 @@ class Agent:
 
     def feed_watchdog(self) -> None:
         """Tell systemd that we live, if core and publisher do."""
-        progress = (self.engine.progress, int(self.publisher.status()["progress"]))
+        progress = (self.engine.progress, int(self._publisher_status()["progress"]))
         now_s = time.monotonic()
         if progress[0] != self._seen_progress[0] and progress[1] != self._seen_progress[1]:
             self._seen_progress, self._progress_s = progress, now_s
@@ -201,9 +203,20 @@ class Agent:
             "events_dropped": dict(self.intake.dropped),
             "events_late": dict(self.intake.late),
             "coverage": self.coverage.polygons(),
-            "publish": self.publisher.status(),
+            "publish": self._publisher_status(),
             "judgements": dict(self.officer.judgements),
         }
+
+    def _publisher_status(self) -> dict[str, Any]:
+        """The publisher's figures; the last ones with the reason when its outbox can no longer be read (a dead disk).
+
+        Its thread then makes no progress, so that systemd starts the box anew after the watchdog's time.
+        """
+        try:
+            self._published = self.publisher.status()
+        except VigiaError as e:
+            self._published = {**self._published, "connected": False, "last_error": str(e)}
+        return self._published
 
     def set_link_profile(self, name: str) -> None:
         """Another link profile until the next reload or start."""

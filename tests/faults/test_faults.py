@@ -27,4 +27,4 @@ def test_it_is_reported_it_recovers_and_nothing_is_lost(case: Case, tmp_path: Pa
     assert verdict.report
     assert verdict.committed > 0, "nothing was at stake: this shows nothing"
     assert verdict.lost == 0
-    assert verdict.double == 0
+    assert verdict.double == 0 or case.may_double  # an outbox that was damaged has forgotten what it had sent

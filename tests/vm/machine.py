@@ -25,14 +25,14 @@ PORT = "/dev/virtio-ports/control"
 CONTROL = f"""\
 [Unit]
 Description=Commands from outside
-After=multi-user.target
 [Service]
 ExecStart=/bin/sh -c 'exec /bin/sh <{PORT} >{PORT} 2>&1'
 Restart=always
+RestartSec=1
 [Install]
 WantedBy=multi-user.target
 """
-BOOT_S = 300.0
+BOOT_S = 600.0
 
 
 def base_root() -> Path:
