@@ -3,7 +3,7 @@
 Promises:
 - each machine starts on a clean root (overlayfs over one cached root) and leaves nothing behind when it is closed;
 - what is run inside runs in all its namespaces (nsenter), as root, with a time limit;
-- a computer that cannot do this (no root, no debootstrap, no overlayfs) says why in `why_not()`.
+- a computer that cannot do this (no root, no debootstrap, no overlayfs) says why in `why_not()`, which tries it.
 
 The cache is $VIGIA_BOOTED_CACHE (default ~/.cache/vigia-booted): it is outside the project, made once, 45 s, 270 MB.
 """
@@ -37,7 +37,11 @@ def why_not() -> str:
     missing = [p for p in ("debootstrap", "systemd-nspawn", "nsenter", "dpkg-deb") if shutil.which(p) is None]
     if missing:
         return f"{', '.join(missing)} not installed"
-    return ""
+    try:
+        with Machine():
+            return ""
+    except (RuntimeError, subprocess.CalledProcessError, AssertionError) as e:  # no network, no mounts, no namespaces
+        return str(e)
 
 
 def base_root() -> Path:
