@@ -134,7 +134,7 @@ class Core:
         """The checkpoint: CBOR `[format, version, crc32, body]`."""
         body = cbor2.dumps([
             self._now_s, self._digest, list(self._ais_heard.items()), [[n, s.value] for n, s in self._sensors.items()],
-            self._picture.state(), self._book.state(),
+            self._picture.state(), self._book.state(), self._cameras.state(),
         ])  # fmt: skip
         return cbor2.dumps([FORMAT, VERSION, zlib.crc32(body), body])
 
@@ -150,11 +150,12 @@ class Core:
         body = _body(data)
         core = cls(config)
         try:
-            core._now_s, core._digest, heard, sensors, picture, book = cbor2.loads(body)
+            core._now_s, core._digest, heard, sensors, picture, book, cameras = cbor2.loads(body)
             core._ais_heard = {n: t for n, t in heard}  # noqa: C416 - its own class; pairs, not a copy
             core._sensors = {n: SensorState(s) for n, s in sensors}
             core._picture.restore(picture)
             core._book.restore(book)
+            core._cameras.restore(cameras)
         except (TypeError, ValueError, KeyError, IndexError, cbor2.CBORDecodeError) as e:
             raise InputError(
                 f"the checkpoint does not fit this build ({e}): start from the event log without it"

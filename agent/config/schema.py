@@ -90,6 +90,10 @@ class Tracking(Table):
     max_tracks: Annotated[int, Field(ge=10, le=5000)] = 1000
     coast_s: Positive = 30.0  # a track that its sensors have not fixed for this long (silent, not missing) ends
     camera_min_score: Annotated[float, Field(ge=0.0, le=1.0)] = 0.35
+    camera_class_scores: dict[str, Annotated[float, Field(ge=0.0, le=1.0)]] = {}  # the same for single labels
+    camera_low_score: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2  # goes on with a confirmed track, starts none
+    camera_confirm_hits: Annotated[int, Field(ge=1, le=20)] = 3  # M of ...
+    camera_confirm_looks: Annotated[int, Field(ge=1, le=30)] = 5  # ... N looks confirm a vessel in the picture
     camera_range_m: Positive = 3000.0  # beyond it a camera gives a bearing only
     static_after_s: Positive = 900.0  # a radar echo that has not moved for this long is a buoy or a rock, not a vessel
 
@@ -97,6 +101,8 @@ class Tracking(Table):
     def _m_of_n(self) -> Tracking:
         if self.confirm_hits > self.confirm_scans:
             raise ValueError("confirm_hits cannot be more than confirm_scans: no track would ever be confirmed")
+        if self.camera_confirm_hits > self.camera_confirm_looks:
+            raise ValueError("camera_confirm_hits cannot be more than camera_confirm_looks: no camera would ever see")
         if self.delete_misses > self.delete_scans:
             raise ValueError("delete_misses cannot be more than delete_scans: no track would ever end")
         return self

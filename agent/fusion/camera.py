@@ -4,8 +4,10 @@ Promises:
 - a range is given only for a water-line inside the picture, below the horizon, within `camera_range_m`, and known
   better than a third of itself; everything else is a bearing;
 - sigmas hold the survey of the camera, the size of the box, and an unknown tide;
-- what is no vessel (buoys, birds, people, cars) and what scores below the threshold makes no bearing;
-- one vessel makes one bearing a frame, also where the detector draws two boxes around it.
+- what is no vessel (buoys, birds, people, cars), what scores below the threshold and what is not seen again (M of N
+  looks, `agent.tracking.sight`) makes no bearing: the log has the boxes, so a replay may change every one of these;
+- one vessel makes one bearing a frame, also where the detector draws two boxes around it;
+- a picture that lies lower than usual by its horizon (a mast that swings) is put back before it is measured.
 
 Pinhole with square pixels; refraction as in `agent.geo`.
 """
@@ -13,18 +15,21 @@ Pinhole with square pixels; refraction as in `agent.geo`.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from agent.config.schema import CameraPose
 from agent.geo import range_from_depression, wrap360
 from agent.messages import Bearing, View
+from agent.tracking.sight import Settings, SightTracker
 from agent.vocabulary import means_vessel
 
 if TYPE_CHECKING:
     from agent.config.schema import Config
     from agent.messages import Box, Detections
+    from agent.tracking.sight import Sighting
 
 SIGMA_TIDE_M = 0.5
 EDGE_PX = 2.0  # a box that touches the lower edge has its water-line outside the picture
@@ -39,7 +44,14 @@ class Cameras:
 
     def __init__(self, config: Config) -> None:
         self._height_m = config.site.height_m
-        self._min_score = config.tracking.camera_min_score
+        t = config.tracking
+        self._scores = {k.lower(): v for k, v in t.camera_class_scores.items()}
+        self._min_score = t.camera_min_score
+        low = min(t.camera_low_score, t.camera_min_score)
+        self._sight = Settings(
+            high=t.camera_min_score, low=low, hits=t.camera_confirm_hits, looks=t.camera_confirm_looks
+        )
+        self._trackers: dict[str, SightTracker] = {}
         self._max_range_m = config.tracking.camera_range_m
         self._poses: dict[str, CameraPose] = {}
         for sensor in config.sensor:
@@ -53,12 +65,30 @@ class Cameras:
         pose = self._poses.get(d.source)
         if pose is None or d.width_px <= 0 or d.height_px <= 0:
             return None
-        boxes = one_each([b for b in d.boxes if b.score >= self._min_score and means_vessel(b.label)])
-        return View(at_s=d.at_s, source=d.source, bearings=tuple(self._bearing(pose, d, b) for b in boxes))
+        boxes = tuple(one_each([self._levelled(b) for b in d.boxes if means_vessel(b.label)]))
+        tracker = self._trackers.setdefault(d.source, SightTracker(self._sight))
+        seen = tracker.look(d.at_s, boxes, d.width_px, d.shift_px)
+        return View(at_s=d.at_s, source=d.source, bearings=tuple(self._bearing(pose, d, s) for s in seen))
 
-    def _bearing(self, pose: CameraPose, d: Detections, box: Box) -> Bearing:
+    def _levelled(self, box: Box) -> Box:
+        """The box with its score moved so that its label's own threshold is the general one."""
+        own = self._scores.get(box.label.lower())
+        return box if own is None else replace(box, score=min(1.0, max(0.0, box.score - own + self._min_score)))
+
+    def state(self) -> list[Any]:
+        """For the checkpoint."""
+        return [[name, tracker.state()] for name, tracker in self._trackers.items()]
+
+    def restore(self, data: Any) -> None:
+        """Take over what `state` was made of."""
+        for name, rows in data:
+            self._trackers[str(name)] = SightTracker(self._sight)
+            self._trackers[str(name)].restore(rows)
+
+    def _bearing(self, pose: CameraPose, d: Detections, sighting: Sighting) -> Bearing:
+        box = sighting.box
         focal_px = d.width_px / 2.0 / math.tan(math.radians(pose.hfov_deg) / 2.0)
-        bearing_deg, depression_deg = look(pose, d.width_px, d.height_px, (box.x0 + box.x1) / 2.0, box.y1)
+        bearing_deg, depression_deg = look(pose, d.width_px, d.height_px, (box.x0 + box.x1) / 2.0, box.y1 - d.shift_px)
         across_px = 1.0 + BOX_SHARE * abs(box.x1 - box.x0)
         sigma_deg = math.hypot(pose.sigma_bearing_deg, math.degrees(across_px / focal_px))
         found = None
@@ -70,7 +100,7 @@ class Cameras:
         return Bearing(
             at_s=d.at_s, source=d.source, bearing_deg=bearing_deg, sigma_bearing_deg=sigma_deg,
             range_m=found[0] if found else None, sigma_range_m=found[1] if found else None,
-            class_=box.label.lower(), confidence=box.score,
+            class_=sighting.classes[0][0], confidence=box.score, classes=sighting.classes,
         )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 WHOLE_PX = 640  # longer side of the reduced whole picture
 STRIP_SHARE = 0.2  # of the picture's width: height of the strip (256 rows of 1280)
-STRIP_ABOVE = 0.35  # of the strip lie above the horizon: masts and superstructures; the rest is the near sea
+STRIP_ABOVE = 0.35  # of strip and cued regions lie above: masts and superstructures; the rest is the near sea
 CUE_PX = (320, 192)  # of a cued region, at least
 CUE_FRESH_S = 5.0
 MAX_CUES = 4  # regions looked at in one picture: the nearest to the middle of the view first
@@ -140,7 +140,7 @@ class Look:
         asked = self._fixed or CUE_PX
         wide = min(width, max(asked[0], math.ceil(2.0 * reach / MULTIPLE) * MULTIPLE))
         high = min(height, asked[1])
-        left, top = round(x - wide / 2), round(y - high / 2)
+        left, top = round(x - wide / 2), round(y - STRIP_ABOVE * high)
         return Region(
             x=min(max(0, left), width - wide), y=min(max(0, top), height - high),
             width=wide, height=high, size=(wide, high),

@@ -119,7 +119,10 @@ class StanceWatch:
         if len(self._means) < LEARN_LOOKS:
             return
         stack = np.stack(self._means)
-        self._marks = _choose(stack.mean(axis=0), stack.std(axis=0))
+        third = LEARN_LOOKS // 3
+        marks = _choose(stack.mean(axis=0), stack.std(axis=0))
+        early, late = (_picture(part.mean(axis=0)) for part in (stack[:third], stack[-third:]))
+        self._marks = [m for m in marks if _rests(m, early, late)]
         self.landmarks = len(self._marks)
         ys = [h.y_px for h in self._horizons]
         if len(ys) > LEARN_LOOKS // 2 and float(np.std(ys)) < _STEADY_PX * width / 1280.0:
@@ -175,9 +178,19 @@ def _median(seen: list[Horizon]) -> Horizon:
     )
 
 
+def _picture(mean: NDArray[np.floating]) -> NDArray[np.uint8]:
+    return np.asarray(np.clip(mean, 0, 255), dtype=np.uint8)
+
+
+def _rests(mark: _Landmark, early: NDArray[np.uint8], late: NDArray[np.uint8]) -> bool:
+    """The landmark has stayed in its place while it was learnt."""
+    before, after = _find(mark, early), _find(mark, late)
+    return before is not None and after is not None and math.dist(before, after) < _CREEP_PX
+
+
 def _choose(mean: NDArray[np.floating], change: NDArray[np.floating]) -> list[_Landmark]:
     """The best patches of the mean picture: with corners, unlike their surroundings, and still over time."""
-    picture = np.asarray(np.clip(mean, 0, 255), dtype=np.uint8)
+    picture = _picture(mean)
     corners = cv2.cornerMinEigenVal(picture, _PATCH // 2)
     texture = np.sqrt(
         np.maximum(cv2.blur(np.square(mean), (_PATCH, _PATCH)) - np.square(cv2.blur(mean, (_PATCH, _PATCH))), 0.0)

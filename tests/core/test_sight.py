@@ -1,0 +1,142 @@
+"""Tracks in the picture: what shows again is confirmed, what does not is not; and the core uses them, replayable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.config.schema import Config
+from agent.core import Core
+from agent.fusion.camera import Cameras
+from agent.messages import Box, Detections
+from agent.tracking.sight import Settings, SightTracker
+
+SETTINGS = Settings(high=0.35, low=0.2, hits=3, looks=5)
+
+
+def box(x: float, y: float, *, score: float = 0.6, wide: float = 20.0, high: float = 6.0, label: str = "boat") -> Box:
+    return Box(x0=x - wide / 2, y0=y - high / 2, x1=x + wide / 2, y1=y + high / 2, score=score, class_id=0, label=label)
+
+
+def seen(tracker: SightTracker, looks: list[tuple[Box, ...]], *, period_s: float = 0.5, **more: Any) -> list[int]:
+    shifts = more.get("shifts", [0.0] * len(looks))
+    return [len(tracker.look(i * period_s, b, 1280, shifts[i])) for i, b in enumerate(looks)]
+
+
+def test_a_boat_is_confirmed_at_its_third_look_and_outlives_two_misses() -> None:
+    looks: list[tuple[Box, ...]] = [(box(100 + 3 * i, 300),) for i in range(8)]
+    looks[5] = looks[6] = ()
+    assert seen(SightTracker(SETTINGS), looks) == [0, 0, 1, 1, 1, 0, 0, 1]
+
+
+def test_weak_boxes_go_on_with_a_confirmed_boat_and_start_none() -> None:
+    strong, weak = (box(100, 300),), (box(101, 300, score=0.25),)
+    assert seen(SightTracker(SETTINGS), [strong] * 3 + [weak] * 4) == [0, 0, 1, 1, 1, 1, 1]
+    assert seen(SightTracker(SETTINGS), [weak] * 8) == [0] * 8
+    assert seen(SightTracker(SETTINGS), [strong] * 3 + [(box(101, 300, score=0.1),)] * 3)[3:] == [0, 0, 0]
+
+
+def test_waves_that_flash_here_and_there_are_never_confirmed() -> None:
+    rng = np.random.default_rng(1)
+    looks = [tuple(box(rng.uniform(0, 1280), rng.uniform(300, 700)) for _ in range(2)) for _ in range(1200)]
+    assert sum(seen(SightTracker(SETTINGS), looks)) <= 6, "of 2,400 false boxes in ten minutes, all of one size"
+
+
+def test_two_boats_that_pass_each_other_stay_two() -> None:
+    looks = [(box(300 + 6 * i, 300), box(420 - 6 * i, 304, wide=40, high=12)) for i in range(20)]
+    assert seen(SightTracker(SETTINGS), looks)[2:] == [2] * 18
+
+
+def test_a_mast_that_swings_loses_nothing_when_the_horizon_tells() -> None:
+    shifts = [25.0 * np.sin(1.7 * i) for i in range(30)]
+    looks = [(box(100 + i, 300 + s), box(160 + i, 300 + s)) for i, s in enumerate(shifts)]
+    assert seen(SightTracker(SETTINGS), looks, shifts=shifts)[2:] == [2] * 28
+    blind = seen(SightTracker(SETTINGS), looks)
+    assert sum(blind) < 40, "without it, boats of 6 px jump by many times their height"
+
+
+def test_the_class_is_what_most_looks_say() -> None:
+    tracker = SightTracker(SETTINGS)
+    for i, label in enumerate(("boat", "ship", "boat", "boat")):
+        sightings = tracker.look(i * 0.5, (box(100, 300, label=label),), 1280, 0.0)
+    assert [name for name, _ in sightings[0].classes] == ["boat", "ship"]
+    assert sum(share for _, share in sightings[0].classes) == pytest.approx(1.0)
+
+
+coordinate = st.floats(0, 1280, allow_nan=False)
+boxes = st.lists(st.tuples(coordinate, coordinate, st.floats(0, 1), st.floats(1, 300)), max_size=6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(looks=st.lists(boxes, min_size=2, max_size=12), cut=st.integers(1, 11), shift=st.floats(-20, 20))
+def test_state_is_complete_and_a_box_is_used_once(looks: list[Any], cut: int, shift: float) -> None:
+    made = [tuple(box(x, y, score=s, wide=w) for x, y, s, w in look) for look in looks]
+    whole, first = SightTracker(SETTINGS), SightTracker(SETTINGS)
+    expected = [whole.look(i * 0.4, b, 1280, shift) for i, b in enumerate(made)]
+    for i, b in enumerate(made[:cut]):
+        first.look(i * 0.4, b, 1280, shift)
+    second = SightTracker(SETTINGS)
+    second.restore(first.state())
+    rest = [second.look(i * 0.4, b, 1280, shift) for i, b in enumerate(made[cut:], cut)]
+    assert rest == expected[cut:]
+    for sightings in expected:
+        assert len({id(s.box) for s in sightings}) == len(sightings)
+
+
+# ----------------------------------------------------------------------------------------------------- in the core
+
+
+def config(**tracking: Any) -> Config:
+    camera = {"bearing_deg": 0.0, "hfov_deg": 60.0, "pitch_deg": -2.0, "height_m": 20.0}
+    return Config.model_validate(
+        {
+            "site": {"name": "s", "lat": 43.0, "lon": -8.0, "height_m": 20.0},
+            "sensor": [{"name": "cam", "driver": "camera", "url": "rtsp://x/y", "options": camera}],
+            "tracking": tracking,
+        }
+    )
+
+
+def detections(i: int, *found: Box, shift_px: float = 0.0) -> Detections:
+    return Detections(at_s=1000.0 + i * 0.5, source="cam", width_px=1280, height_px=720, boxes=found, shift_px=shift_px)
+
+
+def bearings(cameras: Cameras, looks: list[Detections]) -> list[int]:
+    views = [cameras.view(d) for d in looks]
+    return [len(v.bearings) for v in views if v is not None]
+
+
+def test_a_replay_may_change_thresholds_and_confirmation() -> None:
+    looks = [detections(i, box(640, 400, score=0.3, label="sailing")) for i in range(6)]
+    assert bearings(Cameras(config()), looks) == [0] * 6
+    assert bearings(Cameras(config(camera_min_score=0.25)), looks) == [0, 0, 1, 1, 1, 1]
+    assert bearings(Cameras(config(camera_class_scores={"sailing": 0.25})), looks) == [0, 0, 1, 1, 1, 1]
+    assert bearings(Cameras(config(camera_class_scores={"fishing": 0.25})), looks) == [0] * 6
+    assert bearings(Cameras(config(camera_min_score=0.25, camera_confirm_hits=1)), looks) == [0, 1, 1, 1, 1, 1]
+
+
+def test_a_picture_that_lies_lower_is_put_back_before_it_is_measured() -> None:
+    level = [detections(i, box(640, 420)) for i in range(4)]
+    low = [detections(i, box(640, 420 + 9), shift_px=9.0) for i in range(4)]
+    first, second = Cameras(config()), Cameras(config())
+    for a, b in zip(level, low, strict=True):
+        assert first.view(a) == second.view(b)
+    view = first.view(detections(4, box(640, 420)))
+    assert view is not None
+    assert view.bearings[0].classes == (("boat", 1.0),)
+    assert view.bearings[0].range_m is not None
+
+
+def test_a_core_restored_from_its_checkpoint_knows_the_boats_in_the_picture() -> None:
+    first = Core(config())
+    for i in range(2):
+        first.step(detections(i, box(640, 420)))
+    second = Core.restore(config(), first.state())
+    for core in (first, second):
+        for i in range(2, 6):
+            core.step(detections(i, box(640, 420)))
+    assert first.state() == second.state()
