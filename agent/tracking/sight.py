@@ -122,7 +122,10 @@ class SightTracker:
 
     def restore(self, data: Any) -> None:
         """Take over what `state` was made of."""
-        self._tracks = [_Track(*row[:9], {str(k): float(v) for k, v in row[9]}) for row in data]
+        self._tracks = [
+            _Track(x, y, wide, high, vx, vy, at_s, bits, confirmed, {str(k): float(v) for k, v in classes})
+            for x, y, wide, high, vx, vy, at_s, bits, confirmed, classes in data
+        ]
 
 
 def _measured(box: Box, shift_px: float) -> tuple[float, float, float, float]:

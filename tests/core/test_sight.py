@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ def box(x: float, y: float, *, score: float = 0.6, wide: float = 20.0, high: flo
     return Box(x0=x - wide / 2, y0=y - high / 2, x1=x + wide / 2, y1=y + high / 2, score=score, class_id=0, label=label)
 
 
-def seen(tracker: SightTracker, looks: list[tuple[Box, ...]], *, period_s: float = 0.5, **more: Any) -> list[int]:
+def seen(tracker: SightTracker, looks: Sequence[tuple[Box, ...]], *, period_s: float = 0.5, **more: Any) -> list[int]:
     shifts = more.get("shifts", [0.0] * len(looks))
     return [len(tracker.look(i * period_s, b, 1280, shifts[i])) for i, b in enumerate(looks)]
 
