@@ -55,6 +55,7 @@ class Camera:
         self.auth = auth
         self.content_type = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
         self.ended = threading.Event()
+        self.requests = 0
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
@@ -62,6 +63,7 @@ class Camera:
         self._thread.start()
 
     def serve(self, request: http.server.BaseHTTPRequestHandler) -> None:
+        self.requests += 1
         if self.auth and not self._allowed(request):
             request.send_response(401)
             challenge = 'Basic realm="cam"' if self.auth == "basic" else 'Digest realm="cam", nonce="n1", qop="auth"'
