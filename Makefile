@@ -10,7 +10,7 @@ ARGS ?=
 
 PEERS := $(patsubst tests/peers/%.txt,.venv-peers/%/.ready,$(wildcard tests/peers/*.txt))
 
-.PHONY: setup demo test lint peers bench nightly train clean deb wheelhouse lock test-booted faults soak test-vm
+.PHONY: setup demo test lint peers bench fuzz nightly train clean deb wheelhouse lock test-booted faults soak test-vm
 
 $(VENV)/.run: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "make: $(PYTHON) -m venv failed: install Python 3.11 with its venv module (Debian: apt install python3-venv)"; exit 1; }
@@ -80,8 +80,20 @@ test-booted: $(VENV)/.test
 nightly: $(VENV)/.run
 	@$(BIN)/python -m hardware_sim nightly --vigia $(BIN)/vigia --jobs $$(nproc) $(ARGS)
 
+# coverage-guided fuzzing of every decoder (ARGS="cat240 --runs 100000"); not part of `make test`, which does not need atheris
+.venv-peers/fuzz/.ready: tests/fuzz/requirements.txt
+	$(PYTHON) -m venv .venv-peers/fuzz
+	.venv-peers/fuzz/bin/pip install --disable-pip-version-check -q -r $<
+	@touch $@
+
+fuzz: .venv-peers/fuzz/.ready
+	.venv-peers/fuzz/bin/python tests/fuzz/run.py $(ARGS)
+
 train:
 	$(MAKE) -C hardware-sim/training train ARGS="$(ARGS)"
 
 clean:
+<<<<<<< HEAD
 	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-out nightly-out
+=======
+	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-out fuzz-out

@@ -13,6 +13,7 @@ Several blocks may share a datagram. Over TCP, and in recordings without address
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -36,6 +37,9 @@ _LONG, _LONGEST = 8192, 65_535
 # published categories: in a stream, the start of a block is known by them and by a length that can be
 _CATEGORIES = frozenset(
     (*range(1, 5), *range(7, 12), *range(15, 22), 23, 25, *range(30, 35), 48, *range(62, 66), 129, 150, 205, 240, 247)
+)
+_STARTS = re.compile(
+    b"[" + b"".join(b"\\x%02x" % c for c in sorted(_CATEGORIES)) + b"][\\x00-\\x20]|\\x%02x[\\x00-\\xff]" % _VIDEO
 )
 _MAX_FSPEC = 5  # octets: no category here has more than 35 items
 
@@ -195,6 +199,8 @@ def moment_s(ticks: bytes | None, at: Stamp, source: str) -> float:
 class AsterixDecoder(FramedDecoder[T]):
     """Base of ASTERIX drivers. Counters: records, ignored (blocks of categories that are not this driver's)."""
 
+    starts = _STARTS
+    start_octets = 2
     profiles: dict[int, Profile]
 
     def _split(self, datagram: bytes) -> Sequence[bytes]:

@@ -9,9 +9,10 @@ Promises:
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from agent.drivers.base import Decoder
 from agent.drivers.nav import NavDecoder
@@ -39,6 +40,10 @@ class FramedDecoder(Decoder[T]):
     """
 
     datagrams = True
+    starts: ClassVar[re.Pattern[bytes]] = re.compile(
+        rb"(?!)"
+    )  # what `start_octets` octets of every frame's start match
+    start_octets: ClassVar[int] = 1
 
     def __init__(self, source: str, options: Any = None) -> None:
         super().__init__(source, options)
@@ -72,18 +77,23 @@ class FramedDecoder(Decoder[T]):
                 out.append(data[at : at + size])
                 at += size
                 self._astray = False
-                continue
-            at += 1
-            self.counters["skipped_bytes"] += 1
-            if not self._astray:
-                self._astray = True
-                self.counters["units"] += 1
-                self.counters["errors"] += 1
-                self.last_error = (
-                    f"no frame begins with {data[at - 1 : at + 7].hex()}: is this the right device or file?"
-                )
+            else:
+                at = self._skip(data, at)
         self._rest = data[at:]
         return out
+
+    def _skip(self, data: bytes, at: int) -> int:
+        """Where the next frame may begin; octet by octet would let a flood of noise hold up the process."""
+        found = self.starts.search(data, at + 1)
+        # an end that is too short to match may be the beginning of a start
+        end = found.start() if found else max(at + 1, len(data) - self.start_octets + 1)
+        self.counters["skipped_bytes"] += end - at
+        if not self._astray:
+            self._astray = True
+            self.counters["units"] += 1
+            self.counters["errors"] += 1
+            self.last_error = f"no frame begins with {data[at : at + 3].hex()}: is this the right device or file?"
+        return end
 
     @abstractmethod
     def _frame_size(self, data: bytes, at: int) -> int | None:
@@ -159,7 +169,7 @@ class VideoDecoder(FramedDecoder[Spoke]):
     def __init__(self, source: str, options: Any = None) -> None:
         super().__init__(source, options)
         self.gauges: dict[str, float] = {}
-        self._compass = NavDecoder(source)
+        self._compass: NavDecoder | None = None  # made when the first sentence comes
         self._heard: tuple[float, float] | None = None  # when, degrees
         self._antennas: dict[tuple[str, Any], Antenna] = {}
 
@@ -192,6 +202,7 @@ class VideoDecoder(FramedDecoder[Spoke]):
     def _hear(self, data: bytes, at: Stamp, stream: str) -> None:
         self.counters["bytes"] += len(data)
         self.counters["sentences"] += 1
+        self._compass = self._compass or NavDecoder(self.source)
         for m in self._compass.decode(data, at, stream):
             if isinstance(m, Nav) and m.heading_deg is not None:
                 self._heard = (at.t_s, m.heading_deg)

@@ -14,6 +14,7 @@ samples | 34 u16 | 36 samples, near to far. The spokes come to 239.254.2.0:50102
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,9 @@ _REPORTS = {
 
 class GarminDecoder(VideoDecoder):
     """Driver `garmin`. Further counter: reports. `gauges`: scan_speed, transmitting, range_m, state, countdown_s."""
+
+    starts = re.compile(rb"(?s).\x09\x00\x00")
+    start_octets = 4
 
     def _frame_size(self, data: bytes, at: int) -> int | None:
         if len(data) - at < 8:

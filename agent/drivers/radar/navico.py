@@ -19,6 +19,7 @@ Spoke header:  0 u8 0x18 | 1 u8 status | 2 u16 scan number | 4 u16 mark | 6 u16 
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -86,6 +87,9 @@ class NavicoDecoder(VideoDecoder):
         self.serials: dict[str, str] = {}  # the same streams -> serial number of the radar
         self._models: dict[str, str] = {}  # by serial number; "" is a radar whose beacon was not heard
         self._doppler: dict[tuple[str, str], tuple[int | None, int] | None] = {}  # by serial number and range
+
+    starts = re.compile(_FRAME_START)
+    start_octets = len(_FRAME_START)
 
     def _frame_size(self, data: bytes, at: int) -> int | None:
         """Spoke frames only: beacons and reports do not state their length."""
