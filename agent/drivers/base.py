@@ -71,8 +71,12 @@ class Decoder(ABC, Generic[T]):
             try:
                 yield from self._decode_unit(unit, at, stream)
             except ProtocolError as e:
-                self.counters["errors"] += 1
-                self.last_error = str(e)
+                self._broken(e)
+
+    def _broken(self, error: ProtocolError) -> None:
+        """Count a broken unit."""
+        self.counters["errors"] += 1
+        self.last_error = str(error)
 
     def flush(self, at: Stamp) -> Iterator[T]:  # noqa: ARG002 - part of the contract
         """What is still held back at the end of a recording."""

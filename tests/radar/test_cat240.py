@@ -323,3 +323,12 @@ def test_hand_written_messages_as_another_decoder_reads_them() -> None:
 def test_real_video_as_another_decoder_reads_it(field_data: Path, name: str) -> None:
     messages = messages_of(field_data, name)[::8]
     as_the_peer_says(decode(*messages), peer(messages))
+
+
+def test_what_stands_before_a_broken_record_of_a_block_counts() -> None:
+    message = video(RAMP, 100)[3:]
+    data = struct.pack(">BH", 240, 3 + 2 * len(message) - 1) + message + message[:-1]
+    for stream in (PORT, ""):
+        decoder = Cat240Decoder("radar")
+        assert len(decode(data, decoder=decoder, stream=stream)) == 1
+        assert (decoder.counters["records"], decoder.counters["errors"]) == (1, 1)

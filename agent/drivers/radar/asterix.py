@@ -203,10 +203,12 @@ class AsterixDecoder(FramedDecoder[T]):
     start_octets = 2
     profiles: dict[int, Profile]
 
-    def _split(self, datagram: bytes) -> Sequence[bytes]:
-        if len(datagram) >= _HEAD and datagram[1] << 8 | datagram[2] == len(datagram):
-            return (datagram,)
-        return split_blocks(datagram)
+    def _units(self, data: bytes, stream: str) -> Sequence[bytes]:
+        if not stream:
+            return self._cut(self._rest + data)
+        if len(data) >= _HEAD and data[1] << 8 | data[2] == len(data):
+            return (data,)
+        return split_blocks(data)
 
     def _frame_size(self, data: bytes, at: int) -> int | None:
         if len(data) - at < _HEAD:

@@ -100,6 +100,7 @@ class Cat240Decoder(AsterixDecoder[Spoke], VideoDecoder):
         self._sources: dict[tuple[str, int, int], _Source] = {}
         o = self.options
         self._arrival = o.time == "arrival"
+        self._corrected = (o.bearing_bias_deg, o.range_scale, o.range_bias_m) != (0.0, 1.0, 0.0)
         self._heading_deg = 0.0 if o.zero == "north" and o.heading_deg is None else o.heading_deg
 
     def flush(self, at: Stamp) -> Iterator[Spoke]:
@@ -110,11 +111,28 @@ class Cat240Decoder(AsterixDecoder[Spoke], VideoDecoder):
                 source.waits = False
                 yield source.last
 
+    def decode(self, data: bytes, at: Stamp, stream: str = "") -> Iterator[Spoke]:
+        """Spokes in `data`. A datagram of one usual message, which nearly all are, takes the short way."""
+        try:
+            found = self._common(data, at, stream) if stream and not self.closed else None
+        except ProtocolError as e:
+            self._broken(e)
+            found = ()
+        if found is None:
+            return super().decode(data, at, stream)
+        self.counters["bytes"] += len(data)
+        self.counters["units"] += 1
+        return iter(found)
+
     def _decode_unit(self, unit: bytes, at: Stamp, stream: str) -> Iterable[Spoke]:
-        """A block of one record with the usual items in one step, anything else item by item."""
+        found = self._common(unit, at, stream)
+        return self._any(unit, at, stream) if found is None else found
+
+    def _common(self, unit: bytes, at: Stamp, stream: str) -> Iterable[Spoke] | None:
+        """A block of one record with the usual items, in one step; None if it is not exactly that."""
         known = _COMMON_FSPEC.get(unit[3:5]) if len(unit) > _VIDEO_AT and unit[0] == CATEGORY else None
         if known is None:
-            return self._any(unit, at, stream)
+            return None
         unit_s, block, timed = known
         sac, sic, kind, number, start_az, _, start, cell, packed, code, octets, high, low, count = _COMMON.unpack_from(
             unit, _FIRST
@@ -122,7 +140,7 @@ class Cat240Decoder(AsterixDecoder[Spoke], VideoDecoder):
         end = _VIDEO_AT + count * block
         size = end + 3 if timed else end
         if kind != VIDEO or size != len(unit) or size != unit[1] << 8 | unit[2] or octets > count * block:
-            return self._any(unit, at, stream)
+            return None
         self.counters["records"] += 1
         cells = high << 16 | low
         if code == 4 and packed < 0x80 and cells <= octets and start + cells <= MAX_CELLS:
@@ -199,9 +217,24 @@ class Cat240Decoder(AsterixDecoder[Spoke], VideoDecoder):
         top: int, at_s: float,
     ) -> Iterable[Spoke]:  # fmt: skip
         """Spokes that this message completes: its own, or the one before it in a stream that splits radials."""
-        antenna, options = source.antenna, self.options
-        degrees = start_az * (360.0 / 65536.0)
-        antenna.note(self, number, _NUMBERS, degrees, at_s)
+        antenna, degrees = source.antenna, start_az * (360.0 / 65536.0)
+        if number == antenna.number + 1 and degrees >= antenna.angle_deg:  # what `note` would do, without the call
+            antenna.number, antenna.angle_deg = number, degrees
+            antenna.spokes += 1
+            self.counters["spokes"] += 1
+        else:
+            antenna.note(self, number, _NUMBERS, degrees, at_s)
+        if start or source.splits is not False:
+            return self._assemble(source, number, start_az, start, cell_s, samples, top, at_s)
+        spoke = self._spoke(antenna, number, degrees, cell_s, samples, top, at_s)
+        source.last, source.start_az, source.end, source.cell_s = spoke, start_az, len(samples), cell_s
+        return (spoke,)
+
+    def _assemble(
+        self, source: _Source, number: int, start_az: int, start: int, cell_s: float, samples: NDArray[np.uint8],
+        top: int, at_s: float,
+    ) -> Iterable[Spoke]:  # fmt: skip
+        """The same where a radial begins away from the antenna, or may come in parts."""
         goes_on = start > 0 and start_az == source.start_az and start >= source.end > 0 and cell_s == source.cell_s
         last = source.last if source.waits or goes_on else None
         if start:
@@ -213,28 +246,38 @@ class Cat240Decoder(AsterixDecoder[Spoke], VideoDecoder):
                 at_s, source.splits = last.at_s, True
             samples = np.concatenate((front, samples))
             samples.setflags(write=False)
-        cells = len(samples)
-        range_m = cell_s * HALF_LIGHT_MPS * cells
-        spoke = Spoke(  # by place, which is three times as fast
-            at_s, antenna.source, antenna.stream, wrap360(degrees + options.bearing_bias_deg),
-            self._heading_deg if self._heading_deg is not None else self._no_heading(at_s),
-            max(0.0, range_m * options.range_scale + options.range_bias_m), samples, VIDEO, number, range_m > 0.0, top,
-        )  # fmt: skip
+        spoke = self._spoke(source.antenna, number, start_az * (360.0 / 65536.0), cell_s, samples, top, at_s)
         if last is not None and not goes_on and source.splits is None:
             source.splits = False
         waits = source.splits is not False
-        source.last, source.start_az, source.end, source.cell_s = spoke, start_az, cells, cell_s
+        source.last, source.start_az, source.end, source.cell_s = spoke, start_az, len(samples), cell_s
         source.waits, before = waits, None if goes_on else last
         if before is None:
             return () if waits else (spoke,)
         return (before,) if waits else (before, spoke)
+
+    def _spoke(
+        self, antenna: Antenna, number: int, degrees: float, cell_s: float, samples: NDArray[np.uint8], top: int,
+        at_s: float,
+    ) -> Spoke:  # fmt: skip
+        range_m = cell_s * HALF_LIGHT_MPS * len(samples)
+        valid = range_m > 0.0
+        if self._corrected:
+            o = self.options
+            degrees = wrap360(degrees + o.bearing_bias_deg)
+            range_m = max(0.0, range_m * o.range_scale + o.range_bias_m)
+        heading_deg = self._heading_deg if self._heading_deg is not None else self._no_heading(at_s)
+        # by place, which is three times as fast
+        return Spoke(
+            at_s, antenna.source, antenna.stream, degrees, heading_deg, range_m, samples, VIDEO, number, valid, top
+        )
 
 
 def unpack(data: NDArray[np.uint8], bits: int, *, low_first: bool = False) -> NDArray[np.uint8]:
     """Octets to cells of 1, 2, 4, 16 or 32 bits; of the last two the upper 8 bits remain."""
     if bits > 8:
         return np.ascontiguousarray(data[:: bits // 8])
-    return _TABLES[bits, low_first][data].view(np.uint8)
+    return _TABLES[bits, low_first].take(data).view(np.uint8)
 
 
 def _table(bits: int, *, low_first: bool) -> NDArray[np.unsignedinteger[Any]]:

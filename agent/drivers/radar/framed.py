@@ -62,11 +62,7 @@ class FramedDecoder(Decoder[T]):
         self._rest = b""
 
     def _units(self, data: bytes, stream: str) -> Sequence[bytes]:
-        return self._split(data) if stream else self._cut(self._rest + data)
-
-    def _split(self, datagram: bytes) -> Sequence[bytes]:
-        """Units of one datagram: the datagram, unless a protocol puts several into one."""
-        return (datagram,)
+        return (data,) if stream else self._cut(self._rest + data)
 
     def _cut(self, data: bytes) -> list[bytes]:
         """Whole frames of a stream; what is not yet complete waits. Any split of the stream gives the same frames."""
@@ -194,10 +190,13 @@ class VideoDecoder(FramedDecoder[Spoke]):
 
     def decode(self, data: bytes, at: Stamp, stream: str = "") -> Iterator[Spoke]:
         """Spokes in `data`. Sentences beside the video (a compass on the same network) tell the heading."""
-        if stream and data[:1] in _SENTENCE_STARTS and not self.closed:
+        if data[:1] in _SENTENCE_STARTS and stream and not self.closed:
             self._hear(data, at, stream)
             return iter(())
-        return super().decode(data, at, stream)
+        if self.closed:
+            return iter(())
+        self.counters["bytes"] += len(data)
+        return self._decode_units(self._units(data, stream), at, stream)
 
     def _hear(self, data: bytes, at: Stamp, stream: str) -> None:
         self.counters["bytes"] += len(data)
