@@ -93,7 +93,4 @@ train:
 	$(MAKE) -C hardware-sim/training train ARGS="$(ARGS)"
 
 clean:
-<<<<<<< HEAD
-	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-out nightly-out
-=======
-	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-out fuzz-out
+	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-out nightly-out fuzz-out
