@@ -68,6 +68,7 @@ class Run:
         self._truth: TextIO | None = None
         self._camera: Camera | None = None
         self._radar: dict[str, SerialOut | UdpOut] = {}
+        self._station = Station(self.world)
         self._udp: dict[str, UdpOut] = {}
 
     def __enter__(self) -> Self:
@@ -84,6 +85,7 @@ class Run:
     def _open(self) -> None:
         o, scenario = self.options, self.world.scenario
         o.out.mkdir(parents=True, exist_ok=True)
+        self._station.prepare(o.radar)
         for name in o.radar:
             line = SerialOut(o.out.resolve() / f"radar-{name}") if EMISSIONS[name].serial else UdpOut()
             self._radar[name] = line
@@ -143,10 +145,10 @@ class Run:
         yield ((t, lambda x=x: self._write(x)) for t, x in truth.lines(world, unix))  # type: ignore[misc] # as above
         if self._camera is not None:
             yield ((float(k), self._camera.check) for k in count())
-        station = Station(world, unix)
+        self._station.start_unix_s = unix
         for name, line in self._radar.items():
             send = self._send_line(line) if isinstance(line, SerialOut) else self._send_radar(line)
-            yield self._sending(EMISSIONS[name].stream(station), send)
+            yield self._sending(EMISSIONS[name].stream(self._station), send)
         if "ais" in self._udp:
             yield self._sending(
                 ais_receiver.sentences(world, world.scenario.ais_receiver[0], unix), self._send_udp("ais", "ais-cut")

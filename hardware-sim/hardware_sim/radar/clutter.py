@@ -90,7 +90,9 @@ def _speckle(rng: np.random.Generator, shape: tuple[int, int], spokes: float, ce
     white = rng.standard_normal((*shape, 2), dtype=np.float32).view(np.complex64)[..., 0]
     field = _smooth(white, spokes, cells)
     power = (field.real**2 + field.imag**2).astype(np.float32)
-    return power / np.float32(power.mean())
+    return np.asarray(
+        power / power.mean(axis=0)
+    )  # a tile's columns stand at one range for ever: none may be louder than others
 
 
 def _smooth(field: NDArray[np.complex64], rows: float, columns: float) -> NDArray[np.complex64]:

@@ -45,14 +45,25 @@ ASTERIX_DELAY_S = 0.2
 
 
 class Station:
-    """A radar of a run: the world, when it starts, and video that several emissions share."""
+    """A radar of a run: the world, when it starts, and video that several emissions share.
 
-    def __init__(self, world: World, start_unix_s: float) -> None:
+    `prepare` makes the video of emissions, which takes a second or two each, before time runs; `start_unix_s` may be
+    set until a stream is asked for.
+    """
+
+    def __init__(self, world: World, start_unix_s: float = 0.0) -> None:
         self.world = world
         self.start_unix_s = start_unix_s
         self.table = world.scenario.radar
         self.turn_s = 60.0 / self.table.rpm
         self._videos: dict[Grid, Video] = {}
+
+    def prepare(self, names: tuple[str, ...]) -> None:
+        """Make the video that these emissions need."""
+        for name in names:
+            grid = EMISSIONS[name].grid
+            if grid is not None:
+                self.video(grid(self))
 
     def video(self, grid: Grid) -> Video:
         """The video on that grid."""
@@ -72,14 +83,14 @@ class Station:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Emission:
-    """One kind of output. `serial`: it leaves by a serial line instead of datagrams. `lines`: it is text."""
+    """One kind of output. `serial`: it leaves by a serial line, not as datagrams. `grid`: of its video, if any."""
 
     what: str
     stream: Callable[[Station], Stream]
+    grid: Callable[[Station], Grid] | None = None
     group: str = "239.255.0.1"
     port: int = 21_131
     serial: bool = False
-    lines: bool = False
 
 
 def _navico(station: Station, model: navico.Model) -> Stream:
@@ -119,22 +130,32 @@ def _cat240(station: Station, coding: Coding) -> Stream:
             yield from ((t, message) for message in cat240.messages(SOURCE, numbers, radial, coding))
 
 
+def _garmin_grid(station: Station) -> Grid:
+    last = round(round(station.table.range_m) * garmin.OVERSCAN)
+    return Grid(spokes=garmin.SPOKES_PER_TURN, cells=garmin.SAMPLES, range_m=float(last), sectors=48)
+
+
 def _garmin(station: Station) -> Stream:
-    selected = round(station.table.range_m)
-    last = round(selected * garmin.OVERSCAN)
-    grid = Grid(spokes=garmin.SPOKES_PER_TURN, cells=garmin.SAMPLES, range_m=float(last), sectors=48)
-    video = station.video(grid)
-    receiver = SeaControlled(video.mean_clutter, EIGHT_BITS)
+    grid = _garmin_grid(station)
+    receiver = SeaControlled(station.video(grid).mean_clutter, EIGHT_BITS)
+    selected, last = round(station.table.range_m), round(grid.range_m)
     for t, spoke, samples in _spokes(station, grid, receiver):
         yield t, garmin.spoke(samples, spoke, selected, last)
 
 
+_QUANTUM_RANGES_M = [r * NM_M / 1000.0 for r in raymarine.RANGES_MILLI_NM]
+
+
+def _raymarine_grid(station: Station) -> Grid:
+    selected_m = _QUANTUM_RANGES_M[_reaching(_QUANTUM_RANGES_M, station.table.range_m)]
+    last_m = selected_m * raymarine.SAMPLES / raymarine.SAMPLES_IN_RANGE
+    return Grid(spokes=raymarine.SPOKES_PER_TURN, cells=raymarine.SAMPLES, range_m=last_m, sectors=50)
+
+
 def _raymarine(station: Station) -> Stream:
     """A status each turn, before the spokes that it explains."""
-    ranges_m = [r * NM_M / 1000.0 for r in raymarine.RANGES_MILLI_NM]
-    index = _reaching(ranges_m, station.table.range_m)
-    last_m = ranges_m[index] * raymarine.SAMPLES / raymarine.SAMPLES_IN_RANGE
-    grid = Grid(spokes=raymarine.SPOKES_PER_TURN, cells=raymarine.SAMPLES, range_m=last_m, sectors=50)
+    grid = _raymarine_grid(station)
+    index = _reaching(_QUANTUM_RANGES_M, station.table.range_m)
     scale = Scale(first=EIGHT_BITS.first, step_db=EIGHT_BITS.step_db, top=raymarine.TOP)
     receiver = SeaControlled(station.video(grid).mean_clutter, scale)
     for sequence, (t, spoke, samples) in enumerate(_spokes(station, grid, receiver)):
@@ -143,13 +164,20 @@ def _raymarine(station: Station) -> Stream:
         yield t, raymarine.spoke(samples, sequence, spoke)
 
 
+_FURUNO_RANGES_M = [r * NM_M for r in furuno.RANGES_NM.values()]
+
+
+def _furuno_grid(station: Station) -> Grid:
+    range_m = _FURUNO_RANGES_M[_reaching(_FURUNO_RANGES_M, station.table.range_m)]
+    return Grid(spokes=furuno.SPOKES_PER_TURN, cells=furuno.SAMPLES, range_m=range_m, sectors=SECTORS)
+
+
 def _furuno(station: Station) -> Stream:
-    wire, ranges_nm = zip(*furuno.RANGES_NM.items(), strict=True)
-    chosen = _reaching([r * NM_M for r in ranges_nm], station.table.range_m)
-    grid = Grid(spokes=furuno.SPOKES_PER_TURN, cells=furuno.SAMPLES, range_m=ranges_nm[chosen] * NM_M, sectors=SECTORS)
+    grid = _furuno_grid(station)
     video = station.video(grid)
     receiver = SeaControlled(video.mean_clutter, SIX_BITS)
-    encoder = furuno.Encoder(wire[chosen])
+    wire = list(furuno.RANGES_NM)[_reaching(_FURUNO_RANGES_M, station.table.range_m)]
+    encoder = furuno.Encoder(wire)
     step = furuno.ANGLES // grid.spokes
     for index in count():
         sweeps = receiver.samples(video.sector(index))
@@ -273,21 +301,39 @@ def _network(station: Station) -> Stream:
 
 
 def _coded(what: str, coding: Coding) -> Emission:
-    return Emission(what=what, stream=partial(_cat240, coding=coding), group="232.1.1.31")
+    return Emission(what=what, stream=partial(_cat240, coding=coding), grid=Station.fine_grid, group="232.1.1.31")
 
 
 EMISSIONS: dict[str, Emission] = {
-    "ttm": Emission(what="NMEA 0183 TTM on a serial line, 38400 baud", stream=_ttm, serial=True, lines=True),
+    "ttm": Emission(what="NMEA 0183 TTM on a serial line, 38400 baud", stream=_ttm, serial=True),
     "network": Emission(
         what="TTM and TLL in IEC 61162-450 datagrams", stream=_network, group="239.192.0.2", port=lwe.TARGET_PORT
     ),
-    "spokes": Emission(what="Navico HALO spokes", stream=partial(_navico, model="halo"), group="236.6.9.51", port=7059),
-    "navico-4g": Emission(what="Navico 4G spokes", stream=partial(_navico, model="4g"), group="236.6.7.8", port=6678),
-    "garmin": Emission(what="Garmin xHD spokes", stream=_garmin, group="239.254.2.0", port=50_102),
-    "raymarine": Emission(
-        what="Raymarine Quantum spokes and status", stream=_raymarine, group="232.1.167.1", port=2574
+    "spokes": Emission(
+        what="Navico HALO spokes",
+        stream=partial(_navico, model="halo"),
+        grid=Station.fine_grid,
+        group="236.6.9.51",
+        port=7059,
     ),
-    "furuno": Emission(what="Furuno DRS spokes, coding 3", stream=_furuno, group="239.255.0.2", port=10_024),
+    "navico-4g": Emission(
+        what="Navico 4G spokes",
+        stream=partial(_navico, model="4g"),
+        grid=Station.fine_grid,
+        group="236.6.7.8",
+        port=6678,
+    ),
+    "garmin": Emission(what="Garmin xHD spokes", stream=_garmin, grid=_garmin_grid, group="239.254.2.0", port=50_102),
+    "raymarine": Emission(
+        what="Raymarine Quantum spokes and status",
+        stream=_raymarine,
+        grid=_raymarine_grid,
+        group="232.1.167.1",
+        port=2574,
+    ),
+    "furuno": Emission(
+        what="Furuno DRS spokes, coding 3", stream=_furuno, grid=_furuno_grid, group="239.255.0.2", port=10_024
+    ),
     "cat240": _coded("ASTERIX CAT240 video, 8 bit logarithmic, femtosecond cells", Coding()),
     "cat240-4bit": _coded("ASTERIX CAT240 video, 4 bit behind sea control", Coding(bits=4)),
     "cat240-zlib": _coded("ASTERIX CAT240 video, 8 bit, deflated", Coding(compressed=True)),
