@@ -119,7 +119,7 @@ def _cat240(station: Station, coding: Coding) -> Stream:
         for row in range(grid.rows):
             spoke = sector * grid.rows + row
             t = (turn + (spoke + 1) / grid.spokes) * station.turn_s
-            start = station.table.heading_deg + spoke * grid.spoke_deg
+            start = station.table.heading_deg + (spoke - 0.5) * grid.spoke_deg  # the beam's axis is in the middle
             radial = cat240.Radial(
                 unix_s=station.start_unix_s + t,
                 start_deg=start,
