@@ -147,7 +147,7 @@ def test_furuno(station: Station) -> None:
         assert ((data[9] & 1) << 8 | data[8]) * 4 + 4 == len(data) - 16
         assert ((data[11] & 7) << 8 | data[10], data[11] >> 3 & 3, data[11] >> 5 & 1) == (884, 3, 0)
         assert furuno.RANGES_NM[data[12]] == 4.0  # the shortest that shows 6 km
-        assert data[13:16] == b"\x00\xf0\x09"
+        assert (data[15] & 7) << 8 | data[14] == 496
         at = 16
         for _ in range(sweeps):
             angle, _ = struct.unpack("<HH", data[at : at + 4])
@@ -159,7 +159,7 @@ def test_furuno(station: Station) -> None:
         assert at == len(data)
     assert expected == 2048
     assert set(np.unique(picture % 4)) == {0}
-    assert_ferry(picture, 4 * NM_M, station)
+    assert_ferry(picture, 4 * NM_M * 884 / 496, station)
 
 
 def test_the_header_of_a_real_drs() -> None:

@@ -168,8 +168,9 @@ _FURUNO_RANGES_M = [r * NM_M for r in furuno.RANGES_NM.values()]
 
 
 def _furuno_grid(station: Station) -> Grid:
-    range_m = _FURUNO_RANGES_M[_reaching(_FURUNO_RANGES_M, station.table.range_m)]
-    return Grid(spokes=furuno.SPOKES_PER_TURN, cells=furuno.SAMPLES, range_m=range_m, sectors=SECTORS)
+    selected_m = _FURUNO_RANGES_M[_reaching(_FURUNO_RANGES_M, station.table.range_m)]
+    last_m = selected_m * furuno.SAMPLES / furuno.SAMPLES_IN_RANGE
+    return Grid(spokes=furuno.SPOKES_PER_TURN, cells=furuno.SAMPLES, range_m=last_m, sectors=SECTORS)
 
 
 def _furuno(station: Station) -> Stream:

@@ -2,8 +2,8 @@
 
 A datagram is 16 octets and sweeps. Header: 2, sequence, 0, 1, four zeros, (data length - 4) / 4 in nine bits, seven
 bits count of sweeps, eleven bits samples a sweep, two bits coding (3), one bit "headings are valid", two ones, range
-index (see `RANGES_NM`), 0, F0, 09. A sweep: u16 angle (0..8191 from the bow), u16 heading (8,192 a turn), coded
-samples, zeros up to a multiple of four.
+index (see `RANGES_NM`), 0, eleven bits samples within that range (496: a sweep goes on beyond it), 1, four zeros. A
+sweep: u16 angle (0..8191 from the bow), u16 heading (8,192 a turn), coded samples, zeros up to a multiple of four.
 
 Coding 3: an octet with its two low bits clear is a sample (0, 4 .. 252). Else its six high bits are a count (0 is 64):
 low bit set: so many times the last sample; clear: so many samples as in the sweep before, across datagrams too. What is
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SPOKES_PER_TURN = 2048
 SAMPLES = 884
+SAMPLES_IN_RANGE = 496
 ANGLES = 8192
 MAX_DATA_BYTES = 2048
 MAX_SWEEPS = 8
@@ -73,7 +74,8 @@ class Encoder:
         head = bytes(
             (2, self._sequence, 0, 1, 0, 0, 0, 0, words & 0xFF, sweeps << 1 | words >> 8, SAMPLES & 0xFF, flags)
         )
-        return head + bytes((self._range_index, 0, 0xF0, 0x09)) + body
+        within = bytes((SAMPLES_IN_RANGE & 0xFF, SAMPLES_IN_RANGE >> 8 | 0x08))
+        return head + bytes((self._range_index, 0)) + within + body
 
 
 def encode_sweep(sweep: NDArray[np.uint8], before: NDArray[np.uint8]) -> bytes:
