@@ -183,22 +183,37 @@ def _checked(group: dict[str, Any], floats: tuple[str, ...], number: int) -> dic
 
 def _made(cls: type[Any], row: dict[str, Any], number: int) -> Any:
     """The message of type `cls` from a line's values."""
-    hints = typing.get_type_hints(cls)
     values: dict[str, Any] = {}
-    for f in dataclasses.fields(cls):
-        value = row.get(f.name, row.get(f.name.rstrip("_")))
+    for name, key, hint, default, needed in _FIELDS[cls]:
+        value = row.get(name, row.get(key))
         if value is None:
-            value = _DEFAULTS.get(cls, {}).get(f.name)
-        if value is not None:
-            values[f.name] = _value(hints[f.name], value, f"line {number}: '{f.name.rstrip('_')}' of a {_name(cls)}")
-        elif f.default is dataclasses.MISSING:
-            raise InputError(f"line {number}: a {_name(cls)} needs '{f.name.rstrip('_')}'")
+            value = default
+        if type(value) is float and hint is float and math.isfinite(value):  # nearly all there are
+            values[name] = value
+        elif value is not None:
+            values[name] = _value(hint, value, f"line {number}: '{key}' of a {_name(cls)}")
+        elif needed:
+            raise InputError(f"line {number}: a {_name(cls)} needs '{key}'")
     return cls(**values)
 
 
+def _fields(cls: type[Any]) -> tuple[tuple[str, str, Any, Any, bool], ...]:
+    """Of a message: (name, key of a line, type without None, value where a line has none, whether it is needed)."""
+    hints = typing.get_type_hints(cls)
+    out = []
+    for f in dataclasses.fields(cls):
+        hint = hints[f.name]
+        if typing.get_origin(hint) in (Union, types.UnionType):
+            hint = next(a for a in typing.get_args(hint) if a is not types.NoneType)
+        default = _DEFAULTS.get(cls, {}).get(f.name)
+        out.append((f.name, f.name.rstrip("_"), hint, default, f.default is dataclasses.MISSING))
+    return tuple(out)
+
+
+_FIELDS = {c: _fields(c) for c in (*_ALONE.values(), *(part for _, part in _LISTS.values()))}
+
+
 def _value(hint: Any, value: Any, what: str) -> Any:
-    if typing.get_origin(hint) in (Union, types.UnionType):
-        hint = next(a for a in typing.get_args(hint) if a is not types.NoneType)
     if typing.get_origin(hint) is tuple:
         return _pairs(value, what)
     if isinstance(hint, type) and issubclass(hint, StrEnum):

@@ -16,6 +16,7 @@ from hardware_sim.faults import FAULTS, parse_fault
 from hardware_sim.hub import cli as hub
 
 if TYPE_CHECKING:
+    from hardware_sim.faults import FaultTable
     from hardware_sim.scenario import Scenario
 
 EXAMPLES = """examples:
@@ -45,7 +46,8 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--radar", metavar="NAME,NAME", help="what the radar gives, see `list` (default: the scenario's)")
     for device in ("camera", "radar", "ais", "nav"):
         run.add_argument(f"--no-{device}", action="store_true", help=f"run without {device}")
-    run.add_argument("--fault", action="append", default=[], metavar="NAME@S[:S]", help="a fault, when, for how long")
+    run.add_argument("--fault", action="append", default=[], metavar="NAME@S[:S][=ARG]", help="a fault")
+    run.add_argument("--disk", type=Path, metavar="DIR", help="what the fault disk-full fills: a small filesystem")
     run.add_argument(
         "--fast", action="store_true", help="no devices: write DIR/events.jsonl for `vigia replay --events`"
     )
@@ -101,6 +103,7 @@ def _run(args: argparse.Namespace) -> None:
     chosen = scenario.load(args.scenario)
     faults = tuple(parse_fault(f) for f in args.fault)
     chosen = chosen.model_copy(update={"fault": (*chosen.fault, *faults)})
+    _check_faults(faults, args.disk)
     if args.fast:
         _run_fast(args, chosen)
         return
@@ -116,6 +119,7 @@ def _run(args: argparse.Namespace) -> None:
         radar=radar,
         ais=not args.no_ais,
         nav=not args.no_nav,
+        disk=args.disk,
         wait=args.wait,
     )
     run(chosen, options)
@@ -145,6 +149,14 @@ def _record(args: argparse.Namespace) -> None:
     names = _emissions(args.radar, chosen.radar.emit)
     count = record(World(chosen, args.seed), names, args.file, args.start, args.duration)
     print(json.dumps({"file": str(args.file), "radar": names, "messages": count, "bytes": args.file.stat().st_size}))
+
+
+def _check_faults(faults: tuple[FaultTable, ...], disk: Path | None) -> None:
+    hub_s = sorted({f.name for f in faults if FAULTS[f.name].by == "hub"})
+    if hub_s:
+        raise UsageError(f"the fault {hub_s[0]} is the hub's: give it to `hub --fault`")
+    if disk is None and any(f.name == "disk-full" for f in faults):
+        raise UsageError("the fault disk-full needs --disk DIR, a folder on a small filesystem of its own")
 
 
 def _run_fast(args: argparse.Namespace, chosen: Scenario) -> None:

@@ -8,6 +8,7 @@ Promises:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -161,6 +162,33 @@ def garble(line: bytes, rng: np.random.Generator) -> bytes:
         case _:
             data[at:at] = rng.bytes(int(rng.integers(1, 8)))
     return bytes(data)
+
+
+def misread(data: bytes, sent_baud: float, read_baud: float) -> bytes:
+    """What a UART set to `read_baud` makes of bytes sent at `sent_baud`, both 8 data bits, no parity, one stop bit.
+
+    The receiver waits for a falling edge, samples the middle of each bit by its own clock, and gives the byte even when
+    the stop bit is wrong, as Linux does without PARMRK. The line rests high before and after.
+    """
+    bits: list[int] = []
+    for byte in data:
+        bits += [0, *(byte >> i & 1 for i in range(8)), 1]
+    per_bit = sent_baud / read_baud  # sent bits in one read bit
+    out = bytearray()
+    at = 0.0  # in sent bits
+    while True:
+        start = next(
+            (i for i in range(math.ceil(at - 1e-9), len(bits)) if bits[i] == 0 and (i == 0 or bits[i - 1])), None
+        )
+        if start is None:
+            return bytes(out)
+        values = [_level(bits, start + (k + 1.5) * per_bit) for k in range(8)]
+        out.append(sum(v << i for i, v in enumerate(values)))
+        at = start + 9.5 * per_bit
+
+
+def _level(bits: list[int], at: float) -> int:
+    return bits[int(at)] if at < len(bits) else 1
 
 
 def truncate(block: bytes, rng: np.random.Generator) -> bytes:

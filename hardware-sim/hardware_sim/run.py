@@ -23,9 +23,10 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from hardware_sim import ais_receiver, navigation, truth
+from hardware_sim.devices.ballast import Ballast
 from hardware_sim.devices.camera import Camera
-from hardware_sim.devices.lines import SerialOut, UdpOut
-from hardware_sim.faults import Change, Faults, garble, truncate
+from hardware_sim.devices.lines import SerialOut, TcpOut, UdpOut
+from hardware_sim.faults import Change, Faults, garble, misread, truncate
 from hardware_sim.process import end_with_parent
 from hardware_sim.radar.arpa import LINE_BAUD
 from hardware_sim.radar.emissions import EMISSIONS, Station
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from hardware_sim.devices.lines import Line
     from hardware_sim.scenario import Scenario
 
     Action = tuple[float, Callable[[], None]]
@@ -53,6 +55,7 @@ class Options:
     radar: tuple[str, ...] = ()
     ais: bool = True
     nav: bool = True
+    disk: Path | None = None
     wait: bool = False
 
 
@@ -67,9 +70,11 @@ class Run:
         self._spoil = generator(options.seed, "spoil")
         self._truth: TextIO | None = None
         self._camera: Camera | None = None
+        self._ballast = Ballast(options.disk)
+        self._stack.callback(self._ballast.clear)
         self._radar: dict[str, SerialOut | UdpOut] = {}
         self._station = Station(self.world)
-        self._udp: dict[str, UdpOut] = {}
+        self._lines: dict[str, Line] = {}
 
     def __enter__(self) -> Self:
         try:
@@ -90,24 +95,29 @@ class Run:
             line = SerialOut(o.out.resolve() / f"radar-{name}") if EMISSIONS[name].serial else UdpOut()
             self._radar[name] = line
             self._stack.callback(line.close)
-        for name, wanted in (("ais", o.ais), ("nav", o.nav)):
-            if wanted:
-                self._udp[name] = UdpOut()
-                self._stack.callback(self._udp[name].close)
+        for receiver in scenario.ais_receiver if o.ais else ():
+            self._lines[receiver.name] = self._opened(receiver.port, receiver.name)
+        if o.nav:
+            self._lines["nav"] = self._opened("udp", "nav")
         if o.camera:
             self._camera = Camera(scenario, o.seed, o.fps or scenario.camera.fps)
             self._stack.callback(self._camera.close)
 
+    def _opened(self, port: str, name: str) -> Line:
+        makes: dict[str, Callable[[], Line]] = {
+            "udp": UdpOut,
+            "tcp": TcpOut,
+            "serial": lambda: SerialOut(self.options.out.resolve() / name),
+        }
+        line = makes[port]()
+        self._stack.callback(line.close)
+        return line
+
     def ready(self) -> dict[str, Any]:
         """The ready line."""
         scenario = self.world.scenario
-        endpoints = {name: f"udp://127.0.0.1:{out.port}" for name, out in self._udp.items()}
-        for name, line in self._radar.items():
-            where = f"radar_{name.replace('-', '_')}"
-            if isinstance(line, SerialOut):
-                endpoints[where] = f"serial://{line.path}?baud={LINE_BAUD}"
-            else:
-                endpoints[where] = f"udp://127.0.0.1:{line.port}"
+        endpoints = {name.replace("-", "_"): _url(line) for name, line in self._lines.items()}
+        endpoints |= {f"radar_{name.replace('-', '_')}": _url(line) for name, line in self._radar.items()}
         if self._camera is not None:
             endpoints["camera"] = f"http://127.0.0.1:{self._camera.port}/camera.mjpg"
         s, r = scenario.site, scenario.radar
@@ -149,12 +159,11 @@ class Run:
         for name, line in self._radar.items():
             send = self._send_line(line) if isinstance(line, SerialOut) else self._send_radar(line)
             yield self._sending(EMISSIONS[name].stream(self._station), send)
-        if "ais" in self._udp:
-            yield self._sending(
-                ais_receiver.sentences(world, world.scenario.ais_receiver[0], unix), self._send_udp("ais", "ais-cut")
-            )
-        if "nav" in self._udp:
-            yield self._sending(navigation.sentences(world, unix), self._send_udp("nav", "nav-cut"))
+        for receiver in world.scenario.ais_receiver if self.options.ais else ():
+            heard = ais_receiver.sentences(world, receiver, unix)
+            yield self._sending(heard, self._send_lines(receiver.name, "ais-cut", "ais-garbage"))
+        if self.options.nav:
+            yield self._sending(navigation.sentences(world, unix, self._faults), self._send_lines("nav", "nav-cut"))
 
     @staticmethod
     def _sending(source: Iterator[tuple[float, bytes]], send: Callable[[float, bytes], None]) -> Iterator[Action]:
@@ -162,24 +171,31 @@ class Run:
 
     def _send_line(self, line: SerialOut) -> Callable[[float, bytes], None]:
         def send(t: float, data: bytes) -> None:
+            if self._faults.active("radar-standby", t):
+                return
+            if self._faults.active("ttm-baud", t):
+                data = misread(data, LINE_BAUD, self._faults.value("ttm-baud", t))
             line.send(garble(data, self._spoil) if self._faults.active("ttm-garbage", t) else data)
 
         return send
 
     def _send_radar(self, out: UdpOut) -> Callable[[float, bytes], None]:
         def send(t: float, block: bytes) -> None:
-            if not self._faults.active("spokes-cut", t):
+            if not (self._faults.active("spokes-cut", t) or self._faults.active("radar-standby", t)):
                 short = self._faults.active("spokes-truncated", t)
                 out.send(truncate(block, self._spoil) if short else block)
 
         return send
 
-    def _send_udp(self, name: str, fault: str) -> Callable[[float, bytes], None]:
-        out = self._udp[name]
+    def _send_lines(self, name: str, cut: str, garbage: str | None = None) -> Callable[[float, bytes], None]:
+        out = self._lines[name]
 
-        def send(t: float, line: bytes) -> None:
-            if not self._faults.active(fault, t):
-                out.send(line)
+        def send(t: float, data: bytes) -> None:
+            if self._faults.active(cut, t):
+                return
+            if garbage is not None and self._faults.active(garbage, t):
+                data = b"".join(garble(line, self._spoil) for line in data.splitlines(keepends=True))
+            out.send(data)
 
         return send
 
@@ -191,6 +207,8 @@ class Run:
             for line in self._radar.values():
                 if isinstance(line, SerialOut):
                     (line.unplug if change.on else line.plug)()
+        if change.name == "disk-full":
+            (self._ballast.fill if change.on else self._ballast.clear)()
         if self._camera is not None:
             match change.name:
                 case "camera-killed":
@@ -199,10 +217,26 @@ class Run:
                     self._camera.command("freeze" if change.on else "thaw")
                 case "camera-stuck":
                     self._camera.command("stick" if change.on else "unstick")
+                case "camera-black" | "camera-overexposed" | "camera-salted" as name:
+                    self._camera.set("lens", name.removeprefix("camera-") if change.on else "clear")
+                case "camera-knocked":
+                    self._camera.set("knock", repr(change.value))
+                case "camera-clock":
+                    self._camera.set("clock", repr(change.value))
 
     def _write(self, line: dict[str, Any]) -> None:
         assert self._truth is not None  # noqa: S101 - opened before the first action
         self._truth.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _url(line: Line) -> str:
+    match line:
+        case SerialOut():
+            return f"serial://{line.path}?baud={LINE_BAUD}"
+        case TcpOut():
+            return f"tcp://127.0.0.1:{line.port}"
+        case _:
+            return f"udp://127.0.0.1:{line.port}"
 
 
 class Stop:

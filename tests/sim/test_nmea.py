@@ -8,6 +8,7 @@ import pynmea2  # type: ignore[import-untyped] # the package ships no types
 import pytest
 
 from hardware_sim import navigation, nmea
+from hardware_sim.faults import Faults
 from hardware_sim.world import World
 
 
@@ -38,7 +39,7 @@ def test_ttm_fields() -> None:
 
 
 def test_navigation_once_a_second(harbour: World, start_unix_s: float) -> None:
-    items = list(islice(navigation.sentences(harbour, start_unix_s), 12))
+    items = list(islice(navigation.sentences(harbour, start_unix_s, Faults(())), 12))
     assert [t for t, _ in items] == sorted(t for t, _ in items)
     rmc, gga, hdt, mwv = (parse(line) for _, line in items[4:8])
     assert rmc.latitude == pytest.approx(43.38, abs=5e-5)

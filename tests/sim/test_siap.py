@@ -87,7 +87,8 @@ def files(truths: list[Path3], tracks: list[Path3], folder: Path, **header: Any)
         {"at": START + k, "id": i, "status": "confirmed", **where(x, y)} for i, p in enumerate(tracks) for k, x, y in p
     ]
     out = folder / "truth.jsonl", folder / "tracks.jsonl", folder / "alerts.jsonl"
-    for path_, items in zip(out, (lines, sorted(said, key=lambda t: t["at"]), []), strict=True):
+    contents: tuple[list[dict[str, Any]], ...] = (lines, said, [])
+    for path_, items in zip(out, contents, strict=True):
         path_.write_text("".join(json.dumps(x) + "\n" for x in items), encoding="utf-8")
     return out
 

@@ -26,6 +26,7 @@ class Camera:
     def __init__(self, scenario: Scenario, seed: int, fps: float) -> None:
         self._order = {"scenario": scenario.model_dump(mode="json"), "seed": seed, "fps": fps}
         self._start: str | None = None
+        self._standing: dict[str, str] = {}
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
         self.power_on()
@@ -41,7 +42,7 @@ class Camera:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._say(json.dumps({**self._order, "port": self.port}))
+        self._say(json.dumps({**self._order, "port": self.port, "standing": list(self._standing.values())}))
         if self._start is not None:
             self._say(self._start)
 
@@ -63,6 +64,11 @@ class Camera:
         """`freeze`, `thaw`, `stick` or `unstick`; nothing while it is off."""
         if self._process is not None:
             self._say(word)
+
+    def set(self, what: str, value: str) -> None:
+        """`lens` (clear, black, overexposed, salted), `knock` (degrees) or `clock` (seconds); outlives a power cut."""
+        self._standing[what] = f"{what} {value}"
+        self._say(self._standing[what])
 
     def check(self) -> None:
         """Notice an end that nobody asked for.

@@ -1,4 +1,4 @@
-"""Where sentences and datagrams leave: UDP to the loopback, and serial lines on pseudo-terminals.
+"""Where sentences and datagrams leave: UDP and TCP on the loopback, and serial lines on pseudo-terminals.
 
 Promises:
 - nothing here ever blocks: what a listener does not take in time is dropped, as on a real wire;
@@ -52,6 +52,46 @@ class UdpOut:
         self._socket.close()
 
 
+class TcpOut:
+    """A server on the loopback, as multiplexers and AIS receivers have: every client gets everything from now on."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._server = socket.create_server((LOOPBACK, 0))
+        self._server.setblocking(False)
+        self.port = int(self._server.getsockname()[1])
+        self._clients: list[socket.socket] = []
+
+    def send(self, data: bytes) -> None:
+        """Send to all who are there; who has gone, or takes nothing any more, is let go."""
+        self._greet()
+        for client in list(self._clients):
+            try:
+                taken = client.send(data)
+            except OSError:
+                taken = 0
+            if taken < len(data):  # half a sentence is worse than none: the client has to come back
+                self.dropped += 1
+                self._clients.remove(client)
+                client.close()
+
+    def _greet(self) -> None:
+        while True:
+            try:
+                client, _ = self._server.accept()
+            except BlockingIOError:
+                return
+            client.setblocking(False)
+            self._clients.append(client)
+
+    def close(self) -> None:
+        """End all connections and stop listening."""
+        for client in self._clients:
+            client.close()
+        self._clients.clear()
+        self._server.close()
+
+
 class SerialOut:
     """The device's end of a serial line. The listener opens `path`."""
 
@@ -96,3 +136,6 @@ class SerialOut:
     def close(self) -> None:
         """Unplug for good."""
         self.unplug()
+
+
+Line = UdpOut | TcpOut | SerialOut

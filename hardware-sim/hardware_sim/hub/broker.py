@@ -72,13 +72,17 @@ class Hub:
         """Close every connection and stop listening. Sessions are forgotten with the object."""
         if self._server is not None:
             self._server.close()
-            for link in list(self._links):
-                link.writer.transport.abort()
+            self.kick()
             for session in self.sessions.values():
                 if session.ends is not None:
                     session.ends.cancel()
             await self._server.wait_closed()
             self._server = None
+
+    def kick(self) -> None:
+        """End every connection; clients may come back."""
+        for link in list(self._links):
+            link.writer.transport.abort()
 
     def publish(self, message: Message) -> None:
         """Hand a message to whom it concerns, and retain it if it says so."""

@@ -7,7 +7,11 @@ import json
 import signal
 from typing import TYPE_CHECKING
 
+from hardware_sim.errors import UsageError
+from hardware_sim.faults import FAULTS, Change, parse_fault
+from hardware_sim.faults import Faults as Timetable
 from hardware_sim.hub.broker import Faults, Hub
+from hardware_sim.hub.link import SlowLink
 
 if TYPE_CHECKING:
     import argparse
@@ -21,15 +25,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kick-every", type=int, default=0, metavar="N", help="close the link at every Nth PUBLISH")
     parser.add_argument("--refuse", action="store_true", help="refuse every connection as not authorized")
     parser.add_argument("--only-311", action="store_true", help="be an old broker that knows MQTT 3.1.1 only")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME@S[:S][=ARG]",
+        help="a fault, S seconds after the ready line",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
-    asyncio.run(_serve(args))
+    tables = tuple(parse_fault(f) for f in args.fault)
+    for table in tables:
+        if FAULTS[table.name].by != "hub":
+            raise UsageError(f"the fault {table.name} is the devices': give it to `run --fault`")
+    asyncio.run(_serve(args, Timetable(tables)))
     return 0
 
 
-async def _serve(args: argparse.Namespace) -> None:
+async def _serve(args: argparse.Namespace, timetable: Timetable) -> None:
     faults = Faults(
         drop_puback=args.drop_puback,
         delay_s=args.delay,
@@ -37,11 +52,43 @@ async def _serve(args: argparse.Namespace) -> None:
         refuse=args.refuse,
         versions=(4,) if args.only_311 else (4, 5),
     )
+    changes = list(timetable.changes("hub"))
     hub = Hub(faults)
-    port = await hub.start(args.port)
-    print(json.dumps({"ready": True, "broker": f"mqtt://127.0.0.1:{port}"}), flush=True)
+    link = SlowLink() if any(change.name == "link-slow" for _, change in changes) else None
+    inner = await hub.start(0 if link is not None else args.port)
+    port = inner if link is None else await link.start(inner, args.port)
     end = asyncio.Event()
     for s in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(s, end.set)
+    print(json.dumps({"ready": True, "broker": f"mqtt://127.0.0.1:{port}"}), flush=True)
+    acting = asyncio.create_task(_act(hub, link, inner, changes, faults))
     await end.wait()
+    acting.cancel()
+    await asyncio.gather(acting, return_exceptions=True)
+    if link is not None:
+        await link.stop()
     await hub.stop()
+
+
+async def _act(hub: Hub, link: SlowLink | None, port: int, changes: list[tuple[float, Change]], usual: Faults) -> None:
+    """Let faults begin and end at their times; at an end the hub is what its other options made it."""
+    delay_s, drop, refuse = usual.delay_s, usual.drop_puback, usual.refuse
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for t, change in changes:
+        await asyncio.sleep(max(0.0, began + t - loop.time()))
+        match change.name:
+            case "broker-down" if change.on:
+                await hub.stop()
+            case "broker-down":
+                await hub.start(port)
+            case "broker-slow":
+                hub.faults.delay_s = change.value if change.on else delay_s
+            case "broker-drops-puback":
+                hub.faults.drop_puback = change.value if change.on else drop
+            case "broker-refuses":
+                hub.faults.refuse = change.on or refuse
+                if change.on:
+                    hub.kick()
+            case _ if link is not None:
+                link.there_and_back_s = change.value
