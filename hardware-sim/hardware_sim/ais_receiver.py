@@ -43,11 +43,19 @@ def heard(world: World, receiver: AisReceiverTable, start_unix_s: float) -> Iter
     luck = chain.from_iterable(rng.uniform(size=1024).tolist() for _ in count())
     for _, together in groupby(transmissions(world, start_unix_s), key=lambda x: round(x.t / SLOT_S)):
         on_air = [(_distance(receiver, x), x) for x in together]
+        strong = captured(on_air)
         for distance_m, x in on_air:
-            others = [d for d, other in on_air if other is not x and other.channel == x.channel]
-            odds = reception(distance_m, height_m, x.aerial_m, receiver.sensitivity)
-            if next(luck) < odds and all(CAPTURE * distance_m < d for d in others):
+            if next(luck) < reception(distance_m, height_m, x.aerial_m, receiver.sensitivity) and x in strong:
                 yield x
+
+
+def captured(on_air: list[tuple[float, Transmission]]) -> list[Transmission]:
+    """What of the messages in one slot, with their distances, is not drowned by another on its channel."""
+    return [
+        x
+        for distance_m, x in on_air
+        if all(CAPTURE * distance_m < d for d, other in on_air if other is not x and other.channel == x.channel)
+    ]
 
 
 def reception(distance_m: float, height_m: float, aerial_m: float, sensitivity: float = 1.0) -> float:

@@ -100,7 +100,7 @@ def plan(names: tuple[str, ...], days: float, first_seed: int) -> list[Task]:
 
 
 def _one(task: Task, program: str, args: argparse.Namespace) -> dict[str, Any]:
-    folder = args.out / f"{task.scenario}-{task.seed}"
+    folder = args.out / f"{Path(task.scenario).stem}-{task.seed}"
     folder.mkdir(exist_ok=True)
     config = box.config(scenario.load(task.scenario), tick_s=args.tick)
     (folder / "box.toml").write_text(config, encoding="utf-8")

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyais import decode
 
-from hardware_sim import ais, ais_receiver, ais_station
+from hardware_sim import ais, ais_receiver, ais_station, scenario
 from hardware_sim.geo import KNOT_MPS, Site
+from hardware_sim.tables import AisReceiverTable, VesselTable
 from hardware_sim.world import World
 
 
@@ -158,3 +159,124 @@ def test_two_runs_say_the_same(harbour: World, start_unix_s: float) -> None:
     )
     assert one == two
     assert one != three
+
+
+def small(*vessels: VesselTable, height_m: float = 20.0) -> World:
+    base = scenario.load("harbour-mouth")
+    site = base.site.model_copy(update={"height_m": height_m})
+    return World(base.model_copy(update={"vessel": vessels, "expect": (), "forbid": (), "site": site}), 1)
+
+
+def receive(world: World, until_s: float, **receiver: Any) -> list[tuple[float, dict[str, Any]]]:
+    table = AisReceiverTable(name="rx", **receiver)
+    out = []
+    for t, data in takewhile(lambda x: x[0] < until_s, ais_receiver.sentences(world, table, 1_750_000_000.0)):
+        out.append((t, read(*data.splitlines(keepends=True))))
+    return out
+
+
+def test_an_aid_to_navigation_says_what_and_where_it_is() -> None:
+    buoy = VesselTable(name="Cardinal", kind="buoy", route_m=((900.0, 800.0),), ais="AtoN", mmsi=992_241_001)
+    heard = receive(small(buoy), 400.0)
+    assert [m["msg_type"] for _, m in heard] == [21, 21, 21]  # every three minutes
+    got = heard[0][1]
+    assert (got["mmsi"], got["name"], got["aid_type"]) == (992_241_001, "CARDINAL", 15)
+    assert Site(43.38, -8.40).to_enu(got["lat"], got["lon"]) == pytest.approx((900.0, 800.0), abs=0.3)
+    message = ais.Aton(
+        mmsi=992_241_001, name="x", aid_type=15, lat=1.0, lon=2.0, utc_second=3, length_m=2.5, beam_m=2.5
+    )
+    assert len(ais.encoded(message)) == 272
+
+
+def test_a_sart_sends_bursts_of_eight_on_both_channels_and_says_active() -> None:
+    raft = VesselTable(
+        name="Raft", kind="inflatable", behaviour="drifting", route_m=((500.0, 2000.0),), sart_mmsi=970_224_016,
+        sart_from_s=30.0,
+    )  # fmt: skip
+    world = small(raft)
+    heard = receive(world, 210.0)
+    assert heard[0][0] >= 30.0
+    reports = [(t, m) for t, m in heard if m["msg_type"] == 1]
+    assert len(reports) == 24  # three minutes
+    assert {(m["mmsi"], m["status"]) for _, m in reports} == {(970_224_016, 14)}
+    for burst in range(3):
+        times = [t for t, _ in reports[8 * burst : 8 * burst + 8]]
+        assert times[-1] - times[0] < 15.0
+        assert times[0] == pytest.approx(30.0 + 60.0 * burst, abs=0.1)
+    said = [m for _, m in heard if m["msg_type"] == 14]
+    assert [m["text"] for m in said] == ["SART ACTIVE"]
+    on_air = takewhile(lambda x: x.t < 90.0, ais_station.transmissions(world, 1_750_000_000.0))
+    assert {x.channel for x in on_air} == {"A", "B"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "knots", "interval"),
+    [("B-SO", 1.0, 180.0), ("B-SO", 10.0, 30.0), ("B-SO", 20.0, 15.0), ("B-SO", 30.0, 5.0)],
+)
+def test_class_b_so_has_intervals_of_its_own(kind: str, knots: float, interval: float) -> None:
+    assert ais_station.reporting_interval_s(kind, knots * KNOT_MPS, 0.0) == interval
+    p = ais.Position(mmsi=1, lat=0.0, lon=0.0, sog_mps=0.0, cog_deg=0.0, heading_deg=None, ais_class="B-SO")
+    got = read(ais.vdm(ais.encoded(p), "A", 0))
+    assert (got["msg_type"], got["cs"]) == (18, False)
+
+
+def test_ais_off_is_off_and_a_shift_shifts() -> None:
+    ship = VesselTable(
+        name="Ship", kind="cargo", route_m=((0.0, 3000.0), (9000.0, 3000.0)), speed_mps=5.0, ais="A", mmsi=224_000_001,
+        ais_off_s=((60.0, 120.0),), ais_shift_m=(0.0, 2000.0), ais_shift_from_s=150.0,
+    )  # fmt: skip
+    heard = [(t, m) for t, m in receive(small(ship), 240.0) if m["msg_type"] == 1]
+    assert not [t for t, _ in heard if 60.0 <= t < 120.0]
+    north = {t: Site(43.38, -8.40).to_enu(m["lat"], m["lon"])[1] for t, m in heard}
+    assert all(abs(n - (5000.0 if t > 151.0 else 3000.0)) < 15.0 for t, n in north.items() if not 150.0 <= t <= 151.0)
+
+
+def test_reception_ends_at_the_radio_horizon() -> None:
+    horizon_m = 4.12e3 * (20.0**0.5 + 28.0**0.5)
+    odds = [ais_receiver.reception(f * horizon_m, 20.0, 28.0) for f in (0.3, 0.8, 1.0, 1.2, 1.4)]
+    assert odds[0] > 0.999
+    assert odds == sorted(odds, reverse=True)
+    assert odds[2] == pytest.approx(0.5)
+    assert odds[4] == 0.0
+    assert ais_receiver.reception(1.4 * horizon_m, 20.0, 28.0, sensitivity=1.4) == pytest.approx(0.5)
+    ship = VesselTable(
+        name="Far", kind="cargo", route_m=((horizon_m, 0.0), (horizon_m, 30_000.0)), speed_mps=0.3, ais="A",
+        mmsi=224_000_002,
+    )  # fmt: skip
+    world = small(ship)
+    sent = sum(1 for _ in takewhile(lambda x: x.t < 4000.0, ais_station.transmissions(world, 1_750_000_000.0)))
+    assert 0.35 < len(receive(world, 4000.0)) / sent < 0.65
+
+
+def test_two_receivers_lose_independently_and_a_farther_one_hears_what_the_first_cannot() -> None:
+    horizon_m = 4.12e3 * (20.0**0.5 + 28.0**0.5)
+    ship = VesselTable(
+        name="Far", kind="cargo", route_m=((horizon_m, 0.0), (horizon_m, 30_000.0)), speed_mps=0.3, ais="A",
+        mmsi=224_000_002,
+    )  # fmt: skip
+    world = small(ship)
+
+    def times(name: str, **where: Any) -> set[float]:
+        table = AisReceiverTable(name=name, **where)
+        return {t for t, _ in takewhile(lambda x: x[0] < 4000.0, ais_receiver.sentences(world, table, 1_750_000_000.0))}
+
+    one, two, beside = times("one"), times("two"), times("beside", east_m=20_000.0)
+    assert one - two
+    assert two - one
+    assert beside > one | two
+
+
+def test_in_one_slot_the_nearer_is_heard_if_it_is_much_nearer() -> None:
+    def at(name: str, north_m: float, channel: str = "A") -> ais_station.Transmission:
+        return ais_station.Transmission(
+            t=1.0, channel=channel, mmsi=int(name), build=lambda: ais.SafetyText(mmsi=int(name), text="X"), east_m=0.0,
+            north_m=north_m, aerial_m=10.0,
+        )  # fmt: skip
+
+    def heard(*on_air: ais_station.Transmission) -> set[int]:
+        return {x.mmsi for x in ais_receiver.captured([(x.north_m, x) for x in on_air])}
+
+    assert heard(at("1", 1000.0), at("2", 5000.0)) == {1}
+    assert heard(at("1", 4000.0), at("2", 5000.0)) == set()
+    assert heard(at("1", 4000.0), at("2", 5000.0, "B")) == {1, 2}
+    assert heard(at("1", 9000.0)) == {1}

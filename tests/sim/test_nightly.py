@@ -1,0 +1,77 @@
+"""The night: simulator, box and score in turn, as `make nightly` runs them, on minutes instead of days."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hardware_sim import box, nightly, scenario
+from hardware_sim.cli import main
+
+
+@pytest.fixture
+def vigia(tmp_path: Path) -> str:
+    """The box's program as a command of its own."""
+    path = tmp_path / "vigia"
+    path.write_text(
+        f"#!{sys.executable}\nimport sys\nfrom agent.cli.main import main\nsys.exit(main())\n", encoding="utf-8"
+    )
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_short_night_says_what_it_ran_and_can_be_run_again(
+    tmp_path: Path, vigia: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = []
+    for out in (tmp_path / "one", tmp_path / "two"):
+        days = str(300.0 / 86_400.0)
+        args = ["--days", days, "--scenario", "harbour-mouth", "--tick", "1", "--vigia", vigia, "--out", str(out)]
+        assert main(["nightly", *args]) == 0
+        rows = [json.loads(line) for line in (out / "nightly.jsonl").read_text(encoding="utf-8").splitlines()]
+        assert [(r["scenario"], r["seed"], r["duration_s"]) for r in rows] == [
+            ("harbour-mouth", 1000, 180.0), ("harbour-mouth", 1001, 120.0),
+        ]  # fmt: skip
+        assert [r["alerts"]["all"]["matched"] for r in rows] == [2, 2]
+        assert not list(out.glob("harbour-mouth-*"))  # runs' files go unless --keep
+        text = (out / "nightly.md").read_text(encoding="utf-8")
+        assert text in capsys.readouterr().out
+        tables.append(text.split("\n")[2:])
+        for row in rows:
+            del row["simulate_s"], row["replay_s"], row["score_s"]
+        tables.append([json.dumps(r) for r in rows])
+    assert tables[0] == tables[2]
+    assert tables[1] == tables[3]
+    assert any(line.startswith("| harbour-mouth | 0.1 | 4 | 4 | 0 | 0 |") for line in tables[0])
+    assert any(line.startswith("| zone-enter | 2 | 2 | 0 | 0 | 0 |") for line in tables[0])
+
+
+def test_scenarios_take_turns_and_seeds_go_on() -> None:
+    tasks = nightly.plan(("harbour-mouth", "swarm"), 3000.0 / 86_400.0, 7)
+    assert [(t.scenario, t.seed, t.duration_s) for t in tasks] == [
+        ("harbour-mouth", 7, 180.0), ("swarm", 7, 1200.0), ("harbour-mouth", 8, 180.0), ("swarm", 8, 1200.0),
+        ("harbour-mouth", 9, 180.0), ("swarm", 9, pytest.approx(60.0)),
+    ]  # fmt: skip
+    assert sum(t.duration_s for t in nightly.plan(scenario.names(), 1.0, 0)) == pytest.approx(86_400.0)
+
+
+def test_what_goes_wrong_is_said(tmp_path: Path, vigia: str, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["nightly", "--days", "0.001", "--out", str(tmp_path / "out"), "--scenario"]
+    assert main([*common, "harbour-mouth", "--vigia", str(tmp_path / "none")]) == 64
+    assert "no such program" in capsys.readouterr().err
+    text = (Path(scenario.__file__).parent / "scenarios" / "harbour-mouth.toml").read_text(encoding="utf-8")
+    (tmp_path / "odd.toml").write_text(text.replace('kind = "dark-vessel"', 'kind = "telepathy"'), encoding="utf-8")
+    assert main([*common, str(tmp_path / "odd.toml"), "--vigia", vigia]) == 70
+    assert "telepathy" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", scenario.names())
+def test_the_box_accepts_every_scenario_s_configuration(name: str, tmp_path: Path, vigia: str) -> None:
+    """By `vigia check`, in a process: the simulator writes it from the configuration's documentation alone."""
+    (tmp_path / "box.toml").write_text(box.config(scenario.load(name)), encoding="utf-8")
+    done = subprocess.run([vigia, "check", "-c", "box.toml"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
