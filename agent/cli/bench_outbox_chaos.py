@@ -1,15 +1,17 @@
-"""Fifty times kill -9: every committed alert reaches the picture, once, whatever dies when.
+"""kill -9, again and again: every committed alert reaches the picture, once, whatever dies when.
 
 A real mosquitto without persistence, the real agent fed with AIS over UDP, and `vigia watch --ack` as the picture,
-which is itself killed now and then so that acknowledgements are withheld. What was committed is read, while the agent
-is dead, from the outbox's own table of alert steps, which outlives the messages; what arrived, from the picture's file
-and from a third client that sees every repeat on the wire.
+which is itself killed now and then so that acknowledgements are withheld. Between agent and broker is a link that is
+slow, torn in the middle of packets, or loses the broker's PUBACKs; in one round of five the disk is full for a while.
+What was committed is read, while the agent is dead, from the outbox's own table of alert steps, which outlives the
+messages; what arrived, from the picture's file and from a third client that sees every repeat on the wire.
 """
 
 from __future__ import annotations
 
 import json
 import random
+import resource
 import shutil
 import signal
 import socket
@@ -19,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from pyais import encode_dict
 
+from agent.cli.chaos_relay import FAULTS, Relay
 from agent.errors import SensorUnavailable
 from agent.geo import LocalFrame
 from agent.runtime.status import ask_status
@@ -146,7 +150,9 @@ class _Chaos:
         self.folder, self.program, self.rounds = folder, program, rounds
         self.random = random.Random(seed)
         self.mqtt, self.udp = _free(socket.SOCK_STREAM), _free(socket.SOCK_DGRAM)
-        (folder / "c.toml").write_text(CONFIG.format(udp=self.udp, mqtt=self.mqtt), encoding="utf-8")
+        self.relay = Relay(self.mqtt, self.random)
+        self.faults: Counter[str] = Counter()
+        (folder / "c.toml").write_text(CONFIG.format(udp=self.udp, mqtt=self.relay.port), encoding="utf-8")
         lines = [f"listener {self.mqtt} 127.0.0.1", "allow_anonymous true", "persistence false", "user root", ""]
         (folder / "mosquitto.conf").write_text("\n".join(lines), encoding="utf-8")
         self.broker: subprocess.Popen[bytes] | None = None
@@ -165,8 +171,12 @@ class _Chaos:
                 down += not up
                 self._set_broker(up=up)
                 self._set_picture(up=up and self.random.random() < 0.8)
+                self.relay.fault = self.random.choice(FAULTS) if up else "none"
+                self.faults[self.relay.fault] += up
                 agent = self._agent()
                 self._wait_alive(agent)
+                if self.random.random() < 0.2:
+                    self._fill_the_disk(agent)
                 # from "in the middle of the first commit" to "in the middle of sending and acknowledging"
                 time.sleep(self.random.uniform(0.0, 3.5))
                 agent.send_signal(signal.SIGKILL)
@@ -174,6 +184,7 @@ class _Chaos:
                 kills += 1
                 self._note_committed()
             coast.stop.set()
+            self.relay.fault = "none"
             self._set_broker(up=True)
             self._set_picture(up=True)
             agent = self._agent()
@@ -187,7 +198,22 @@ class _Chaos:
                 agent.kill()
             self._set_picture(up=False)
             self._set_broker(up=False)
-        return {"rounds": kills, "rounds_broker_down": down, **self._verdict()}
+            self.relay.close()
+        links = {f"rounds_link_{k}": v for k, v in sorted(self.faults.items()) if k not in ("none", "disk")}
+        return {
+            "rounds": kills, "rounds_broker_down": down, **links, "rounds_disk_full": self.faults["disk"],
+            "connections_torn": self.relay.cuts, "pubacks_withheld": self.relay.withheld, **self._verdict(),
+        }  # fmt: skip
+
+    def _fill_the_disk(self, agent: subprocess.Popen[bytes]) -> None:
+        """For a while the kernel refuses the agent's writes beyond where its files are now: in the middle of one."""
+        self.faults["disk"] += 1
+        wal = self.folder / "state" / "outbox.sqlite-wal"
+        size = (wal.stat().st_size if wal.exists() else 0) + self.random.randint(0, 30_000)
+        resource.prlimit(agent.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        time.sleep(self.random.uniform(0.2, 1.5))
+        if self.random.random() < 0.5:  # else it is killed with the disk still full
+            resource.prlimit(agent.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
     def _agent(self) -> subprocess.Popen[bytes]:
         command = [

@@ -152,7 +152,7 @@ class _Book:
     def _remember(self, line: bytes) -> None:
         try:
             row = json.loads(line)
-            if row["type"] in ("alert", "health", "loss"):
+            if row["type"] in ("alert", "health", "loss", "seal", "reply"):
                 self.receiver.mark_seen(row["node"], int(row["boot"]), int(row["seq"]))
         except (ValueError, KeyError, TypeError):
             return  # a line of somebody else's
@@ -285,6 +285,12 @@ def readable(row: dict[str, Any], *, colour: bool = False) -> str:
         text = "went silent without a goodbye"
     elif kind == "loss":
         text = f"gave up {row['lost_alerts']} alerts and {row['lost_others']} other messages: its outbox was full"
+    elif kind == "seal":
+        text = f"sealed {len(row['digests'])} messages from number {row['first']} on"
+    elif kind == "reply":
+        text = f"{'did' if row['done'] else 'refused'} a command: {row['sentence']}"
+    elif kind == "image":
+        text = f"sent a picture of {row['sensor']}"
     else:
         text = f"started: {row['info'].get('site', '')} at {_place(row)}"
     line = "".join(c if c.isprintable() else "?" for c in f"{when} {node} {text}")  # a stranger's text, our terminal

@@ -12,16 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.cli.watch import readable
 from agent.clock import SystemClock
 from agent.config.schema import Publish
 from agent.errors import ConfigError, ProtocolError
 from agent.publish import birth as births
-from agent.publish import cbor, commands, cose, wire
+from agent.publish import cbor, commands, cose, records, wire
 from agent.publish import link as links
 from agent.publish.broker import parse
 from agent.publish.client import Publisher
 from agent.publish.commands import Command
-from agent.publish.outbox import Outbox
+from agent.publish.outbox import Outbox, Run
 from agent.publish.picture import PictureReceiver
 from agent.publish.trust import Trust, read_keys
 from agent.publish.wire import Encoder
@@ -176,6 +177,25 @@ def test_a_command_comes_back_as_it_was_signed() -> None:
 def test_what_is_refused_and_why(changes: dict[str, Any], why: str) -> None:
     assert why in str(commands.why_not(command(**changes), NOW, ["acknowledge"]))
     assert commands.why_not(command(), NOW, ["acknowledge"]) is None
+
+
+def test_every_kind_of_message_has_its_line_for_people() -> None:
+    """Also what only a box with a key says."""
+    encoder = Encoder(samples.BIRTH, samples.BORN_S, KEY)
+    head = encoder.head(1, samples.BORN_S)
+    run = Run(boot=samples.BIRTH.boot, first=1, digests=bytes(16))
+    payloads = {
+        "v": records.encode_seal(head, run, encoder.topic("v"), KEY),
+        "r": records.encode_reply((*head[:2], 2, *head[3:]), b"12345678", "noted", encoder.topic("r"), KEY, done=True),
+        "i": records.encode_image(head, 1, b"12345678", b"JPEG"),
+        "b": encoder.birth(),
+    }
+    receiver = PictureReceiver(Trust())
+    receiver.feed(encoder.topic("b"), payloads["b"], 0.0)
+    lines = [readable(row) for k in "vri" for row in receiver.feed(encoder.topic(k), payloads[k], 0.0)]
+    assert [line.split(" ", 2)[2] for line in lines] == [
+        "sealed 2 messages from number 1 on", "did a command: noted", "sent a picture of camera-east",
+    ]  # fmt: skip
 
 
 @given(data=st.data())

@@ -1,0 +1,216 @@
+"""Examples: vigia picture --broker mqtt://localhost --store p.sqlite --port 8490; vigia picture --make-key officer.key.
+
+Receives from all boxes, stores, acknowledges, and serves the live picture on loopback: /state.json, /tracks.geojson and
+a WebSocket at /ws. Several of them with one --store and one --group share the work (MQTT 5 shared subscription); any of
+them may die. On stdout: one JSON object with the port, then with --json one object for everything that is new.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import secrets
+import signal
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.errors import SensorUnavailable, UsageError, VigiaError
+from agent.publish import broker as brokers
+from agent.publish import cose, wire
+from agent.publish import link as links
+from agent.publish.ashore.server import Live, LiveServer
+from agent.publish.ashore.store import PictureStore
+from agent.publish.ashore.vessels import Vessels
+from agent.publish.trust import Trust, read_keys
+
+if TYPE_CHECKING:
+    import argparse
+    from types import FrameType
+
+HELP = "The picture's side: receives, stores, acknowledges, and serves the live state on loopback."
+
+_BATCH_S = 0.05  # group commit
+_RETRY_MAX_S = 15.0
+_SHARED = ("a", "t", "h", "l", "v", "r", "i")
+_ALL = ("b", "s")  # retained ones do not come through a shared subscription, and every consumer needs them
+TRACK_KEPT_S = 900.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `vigia picture`."""
+    parser.add_argument("--broker", metavar="URL", help="mqtt://host:port or mqtts://host:port")
+    parser.add_argument("--store", type=Path, metavar="FILE", help="SQLite file; made on first use")
+    parser.add_argument("--group", metavar="NAME", help="share the work with others of this name and --store")
+    parser.add_argument("--port", type=int, metavar="N", help="serve the live picture on 127.0.0.1:N (0: any free one)")
+    parser.add_argument("--json", action="store_true", help="print what is new, one JSON object a line")
+    parser.add_argument("--keys", type=Path, metavar="FILE", help="lines of NODE and its key: only these are believed")
+    parser.add_argument("--mac-key", metavar="FILE", help="the secret that alerts' MACs are made with")
+    parser.add_argument("--track-age", type=float, default=TRACK_KEPT_S, metavar="S", help="tracks older than this go")
+    parser.add_argument("--duration", type=float, metavar="S", help="end after so many seconds")
+    parser.add_argument("--make-key", type=Path, metavar="FILE", help="make a key for commands, print its public half")
+    parser.add_argument("--username", metavar="NAME")
+    parser.add_argument("--password-file", metavar="FILE")
+    parser.add_argument("--ca-file", metavar="FILE")
+    parser.add_argument("--cert-file", metavar="FILE")
+    parser.add_argument("--key-file", metavar="FILE")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Receive until the duration is over, or a signal comes."""
+    if args.make_key is not None:
+        print(json.dumps({"key": str(args.make_key), "public": cose.load_or_make(args.make_key).public.hex()}))
+        return 0
+    if args.broker is None or args.store is None:
+        raise UsageError("vigia picture needs --broker and --store (see `vigia picture --help`)")
+    if args.group is not None and (not args.group or any(c in args.group for c in "/+#")):
+        raise UsageError("--group is a name without /, + or #")
+    try:
+        broker = brokers.parse(
+            args.broker, username=args.username, password_file=args.password_file, ca_file=args.ca_file,
+            cert_file=args.cert_file, key_file=args.key_file,
+        )  # fmt: skip
+    except VigiaError as e:
+        raise UsageError(str(e)) from e
+    keys = None if args.keys is None else read_keys(args.keys)
+    secret = None if args.mac_key is None else cose.read_secret(args.mac_key)
+    with ExitStack() as stack:
+        store = PictureStore(args.store, Trust(keys, strict=keys is not None, mac_secret=secret))
+        stack.callback(store.close)
+        live = None
+        if args.port is not None:
+            live = Live()
+            server = LiveServer(args.port, live)
+            stack.callback(server.close)
+            print(json.dumps({"port": server.port}), flush=True)
+        picture = Picture(broker, store, group=args.group, live=live, track_age_s=args.track_age)
+        picture.tell = args.json
+        stack.callback(picture.close)
+        if args.duration is not None:
+            picture.ends_at = time.monotonic() + args.duration
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                stack.callback(signal.signal, number, signal.signal(number, picture.stop))
+        picture.run()
+    return 0
+
+
+class Picture:
+    """One consumer."""
+
+    def __init__(
+        self,
+        broker: brokers.Broker,
+        store: PictureStore,
+        *,
+        group: str | None = None,
+        live: Live | None = None,
+        track_age_s: float = TRACK_KEPT_S,
+    ) -> None:
+        self._broker, self._store, self._group, self._live = broker, store, group, live
+        self._track_age_s = track_age_s
+        self._vessels = Vessels()
+        self._link: links.Link | None = None
+        self._failures = 0
+        self._next_live = 0.0
+        self._errors_told = 0
+        self.tell = False
+        self.ends_at = float("inf")
+
+    def stop(self, _number: int = 0, _frame: FrameType | None = None) -> None:
+        """End soon."""
+        self.ends_at = 0.0
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._link is not None:
+            self._link.close()
+
+    def run(self) -> None:
+        """Receive until told to stop.
+
+        Raises:
+            InputError: the store does not take what comes.
+
+        """
+        while time.monotonic() < self.ends_at:
+            if self._link is None:
+                self._dial()
+            else:
+                self._pump(self._link)
+            self._show()
+
+    def _dial(self) -> None:
+        options = links.Options(client_id=f"vigia-picture-{secrets.token_hex(4)}")
+        try:
+            self._link = links.open_link(self._broker, options, version5=True)
+        except SensorUnavailable as e:
+            self._lost(str(e))
+
+    def _lost(self, sentence: str) -> None:
+        self._link = None
+        if self._failures == 0:
+            print(f"{sentence} Trying again.", file=sys.stderr)
+        delay = min(_RETRY_MAX_S, 0.25 * 2.0 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)
+        self._failures += 1
+        time.sleep(max(0.0, min(delay, self.ends_at - time.monotonic())))
+
+    def _pump(self, link: links.Link) -> None:
+        """What comes within the time of a group commit is one transaction, then one round of acknowledgements."""
+        received: list[links.Received] = []
+        until = time.monotonic() + 0.5
+        connected = False
+        while time.monotonic() < until and len(received) < 2000:
+            for event in link.pump(max(0.0, until - time.monotonic())):
+                if isinstance(event, links.Received):
+                    if not received:
+                        until = min(until, time.monotonic() + _BATCH_S)
+                    received.append(event)
+                elif isinstance(event, links.Connected):
+                    self._subscribe(link)
+                    connected, until = True, time.monotonic()
+                elif isinstance(event, links.Subscribed) and event.refused is not None:
+                    raise SensorUnavailable(f"{self._broker.name} does not let this user read: {event.refused}.")
+                elif isinstance(event, links.Closed):
+                    self._take(None, received)
+                    self._lost(event.sentence)
+                    return
+        self._take(link, received, everything=connected)
+
+    def _subscribe(self, link: links.Link) -> None:
+        self._failures = 0
+        share = "" if self._group is None else f"$share/{self._group}/"
+        link.subscribe([f"{share}{wire.topic('+', 'u', kind)}" for kind in _SHARED])
+        link.subscribe([wire.topic("+", "u", kind) for kind in _ALL])
+
+    def _take(self, link: links.Link | None, received: list[links.Received], *, everything: bool = False) -> None:
+        new: list[dict[str, Any]] = []
+        if received:
+            now = round(time.time(), 3)
+            with self._store.batch() as new:
+                for event in received:
+                    self._store.feed(event.topic, event.payload, now)
+        if link is not None:
+            for topic, payload in self._store.acknowledgements(everything=everything):
+                link.publish(topic, payload, retain=True)
+        if self.tell:
+            for row in new:
+                print(json.dumps(row, ensure_ascii=False, separators=(",", ":"), allow_nan=False), flush=True)
+        if self._store.errors > self._errors_told:
+            self._errors_told = self._store.errors
+            print(f"A message could not be read: {self._store.last_error}", file=sys.stderr)
+
+    def _show(self) -> None:
+        """The live state, once a second; it comes from the store, so what other consumers took is in it."""
+        if self._live is None or time.monotonic() < self._next_live:
+            return
+        self._next_live = time.monotonic() + 1.0
+        now = time.time()
+        vessels = self._vessels.update(self._store.tracks(now - self._track_age_s), now)
+        self._live.publish({
+            "at": round(now, 1), "vessels": vessels, "alerts": self._store.open_alerts(), "nodes": self._store.nodes(),
+            "counts": self._store.counts(),
+        })  # fmt: skip

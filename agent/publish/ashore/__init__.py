@@ -1,0 +1,1 @@
+"""The picture's side: what runs ashore, from the same package."""
