@@ -40,7 +40,10 @@ lint: $(VENV)/.test
 
 peers: $(PEERS)
 
-test: lint peers
+# the benchmarks alone want the large ones
+TEST_PEERS := $(filter-out .venv-peers/vision/.ready,$(PEERS))
+
+test: lint $(TEST_PEERS)
 	$(BIN)/pytest $(ARGS)
 
 bench: $(VENV)/.test peers
