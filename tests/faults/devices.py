@@ -136,10 +136,11 @@ class SerialRadar(Device):
 
 
 class Ais(Device):
-    """An AIS receiver on UDP; a new vessel enters the zone every second, and each is heard twenty times."""
+    """An AIS receiver on UDP; a new vessel enters the zone every `every_s`, and the last twenty are heard."""
 
     name = "ais"
     driver = "ais"
+    every_s = 1.0
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -156,8 +157,9 @@ class Ais(Device):
 
     def unit(self, n: int, *, wrong: bool) -> bytes:
         now_s = time.monotonic() - self._began_s
-        vessel = max(0, int(now_s) - n % 20)
-        lat, lon = SITE.to_geo(-3000.0 + 173.0 * (vessel % 35), -40.0 + 8.0 * (now_s - vessel))
+        vessel = max(0, int(now_s / self.every_s) - n % 20)
+        north_m = -40.0 + 8.0 * (now_s - vessel * self.every_s)
+        lat, lon = SITE.to_geo(-3000.0 + 173.0 * (vessel % 35), north_m)
         fields: dict[str, Any] = {
             "type": 1, "mmsi": 200_000_000 + vessel, "lat": lat, "lon": lon, "speed": 15.6, "course": 0.0, "heading": 0,
         }  # fmt: skip

@@ -45,7 +45,7 @@ retry_max_s = 2
 keepalive_s = 5
 {publish}
 [storage]
-checkpoint_s = 3
+checkpoint_s = {checkpoint_s}
 """
 WAIT_S = 90.0
 
@@ -76,6 +76,7 @@ class Rig:
         self.device = device or self.ais
         self.devices = {d.name: d for d in (self.ais, self.device)}
         self.publish = ""
+        self.checkpoint_s = 3
         self.broker = self.mosquitto.url
         self.command = [sys.executable, "-m", "agent.cli.main"]
         self._watch = [*self.command, "watch"]
@@ -112,7 +113,7 @@ class Rig:
         self.until(lambda s: s["publish"]["acked"] > 0 and s["open_alerts"] > 0, "alerts reach the picture")
 
     def text(self) -> str:
-        return CONFIG.format(broker=self.broker, publish=self.publish) + "".join(
+        return CONFIG.format(broker=self.broker, publish=self.publish, checkpoint_s=self.checkpoint_s) + "".join(
             d.table() for d in self.devices.values()
         )
 

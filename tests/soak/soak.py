@@ -1,9 +1,10 @@
 """A whole box for hours: memory, file handles, threads, disk and written bytes over time; `make soak ARGS="--hours 2"`.
 
 The box is the fault matrix's, with all its sensors at once: tracked targets on a serial line, AIS with a new vessel in
-the zone every second, GNSS, radar video and a camera; mosquitto and an acknowledging picture. Prints one JSON object:
-`memory_mb_per_day` is the slope of the sum of PSS of agent and children by least squares over the second half of the
-run (the first one fills caches), `written_gb_per_day` what all of them had the kernel write to disk (/proc/PID/io).
+the zone every minute, GNSS, radar video and a camera; mosquitto and an acknowledging picture. Prints one JSON object:
+`memory_mb_per_day` is the slope, by least squares over the second half of the run (the first one fills caches), of what
+agent and children have for themselves (anonymous memory, swap included; PSS changes with who else runs), and
+`written_gb_per_day` what all of them had the kernel write to disk (/proc/PID/io).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from faults.devices import Camera, Nav, Radar, SerialRadar
 from faults.rig import Rig
 
 EVERY_S = 10.0
+VESSEL_S = 60.0  # a busy harbour: a vessel a minute over the border of a zone
 DAY_S = 86_400.0
 
 
@@ -31,6 +33,7 @@ class Sample:
 
     at_s: float
     pss_mb: float
+    own_mb: float
     handles: int
     threads: int
     processes: int
@@ -63,6 +66,7 @@ def sample(rig: Rig, began_s: float) -> Sample:
     return Sample(
         at_s=time.monotonic() - began_s,
         pss_mb=sum(figure(p, "smaps_rollup", "Pss") for p in pids) / 1024.0,
+        own_mb=sum(figure(p, "smaps_rollup", "Anonymous") + figure(p, "smaps_rollup", "Swap") for p in pids) / 1024.0,
         handles=sum(len(list(Path(f"/proc/{p}/fd").iterdir())) for p in pids),
         threads=sum(figure(p, "status", "Threads") for p in pids),
         processes=len(pids),
@@ -76,10 +80,11 @@ def summary(samples: list[Sample]) -> dict[str, float]:
     late = samples[len(samples) // 2 :]
     first, last = samples[0], samples[-1]
     seconds = last.at_s - first.at_s
-    slope = float(np.polyfit([s.at_s for s in late], [s.pss_mb for s in late], 1)[0])
+    slope = float(np.polyfit([s.at_s for s in late], [s.own_mb for s in late], 1)[0])
     return {
         "hours": round(seconds / 3600.0, 3),
         "pss_mb": round(float(np.median([s.pss_mb for s in late])), 1),
+        "own_mb": round(float(np.median([s.own_mb for s in late])), 1),
         "memory_mb_per_day": round(slope * DAY_S, 2),
         "handles_first": samples[len(samples) // 2].handles,
         "handles_last": last.handles,
@@ -103,6 +108,8 @@ def main() -> int:
         for kind in (SerialRadar, Nav, Radar, Camera):
             device = kind(Path(folder))
             rig.devices[device.name] = device
+        rig.checkpoint_s = 10  # the default
+        rig.ais.every_s = VESSEL_S
         rig.start()
         began_s = time.monotonic()
         while time.monotonic() - began_s < args.hours * 3600.0:

