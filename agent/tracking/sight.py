@@ -92,7 +92,12 @@ class SightTracker:
                 if track.confirmed:
                     seen.append(Sighting(box=box, classes=_shares(track.classes)))
         self._tracks = [t for t in self._tracks if t.bits]
-        self._tracks += [_born(b, at_s, shift_px) for b in strong if id(b) not in used]
+        for box in (b for b in strong if id(b) not in used):
+            track = _born(box, at_s, shift_px)
+            self._tracks.append(track)
+            if s.hits <= 1:
+                track.confirmed = True
+                seen.append(Sighting(box=box, classes=_shares(track.classes)))
         return seen
 
     def _assign(

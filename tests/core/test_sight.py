@@ -117,7 +117,7 @@ def test_a_replay_may_change_thresholds_and_confirmation() -> None:
     assert bearings(Cameras(config(camera_min_score=0.25)), looks) == [0, 0, 1, 1, 1, 1]
     assert bearings(Cameras(config(camera_class_scores={"sailing": 0.25})), looks) == [0, 0, 1, 1, 1, 1]
     assert bearings(Cameras(config(camera_class_scores={"fishing": 0.25})), looks) == [0] * 6
-    assert bearings(Cameras(config(camera_min_score=0.25, camera_confirm_hits=1)), looks) == [0, 1, 1, 1, 1, 1]
+    assert bearings(Cameras(config(camera_min_score=0.25, camera_confirm_hits=1)), looks) == [1] * 6
 
 
 def test_a_picture_that_lies_lower_is_put_back_before_it_is_measured() -> None:

@@ -10,7 +10,7 @@ from agent.messages import Box, Detections
 
 SITE = Site(name="Cabo", lat=43.38, lon=-8.40, height_m=20.0)
 CAMERA = Sensor(name="cam", driver="camera", url="file:///x", options={"bearing_deg": 330.0, "hfov_deg": 40.0})
-CONFIG = Config(site=SITE, sensor=(CAMERA,), tracking=Tracking(camera_min_score=0.35))
+CONFIG = Config(site=SITE, sensor=(CAMERA,), tracking=Tracking(camera_min_score=0.35, camera_confirm_hits=1))
 
 
 def box(label: str, score: float, x0: float, y0: float, x1: float, y1: float) -> Box:
