@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     detector = load_detector(
         args.model, options=options, threads=args.threads, providers=tuple(args.providers.split(","))
     )
-    for sentence in (detector.info.sentence, self_check(detector)):
+    for sentence in (detector.info.summary, detector.info.sentence, self_check(detector)):
         if sentence:
             print(sentence, file=sys.stderr)
     look = _Look(detector, tile, args.min_score)

@@ -49,6 +49,12 @@ class ModelInfo:
     class_scores: tuple[tuple[str, float], ...] = ()
     sentence: str = ""
 
+    @property
+    def summary(self) -> str:
+        """What was loaded and what runs it, in one line for people."""
+        size = "any size" if self.size is None else f"{self.size[0]}x{self.size[1]}"
+        return f"{self.path}: layout {self.layout}, {size}, {len(self.labels)} labels, on {', '.join(self.providers)}"
+
     def worth_showing(self, box: Box) -> bool:
         """The score reaches what its label asks for."""
         return box.score >= dict(self.class_scores).get(box.label, self.min_score)

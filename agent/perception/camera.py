@@ -158,7 +158,10 @@ class CameraPipeline:
             self.look.sentence,
         )
         worst = next(filter(None, evidence), "")
-        return (SensorState.DEGRADED, worst) if worst else (SensorState.OK, "pictures arrive and change")
+        if worst:
+            return SensorState.DEGRADED, worst
+        good = "pictures arrive and change"
+        return SensorState.OK, f"{good}; {self._detector.info.sentence}" if self._detector.info.sentence else good
 
     def latest_jpeg(self, *, boxes: bool = True, width: int = 640, min_score: float | None = None) -> bytes | None:
         """The last picture, small, boxes from `min_score` (None: the model's own) on; None before the first."""

@@ -3,13 +3,12 @@
 Promises:
 - a crop fits its budget of bytes (`BUDGET_BYTES`): quality falls first, then size;
 - it is cut out of the picture after the privacy masks, with the vessel's surroundings;
-- what is kept is bounded: `KEEP_S` seconds, `MAX_KEPT` crops.
+- what is kept is bounded: the best of each half degree of bearing, for `KEEP_S` seconds, `MAX_KEPT` in all.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,9 +23,10 @@ if TYPE_CHECKING:
 
 BUDGET_BYTES = 6_000
 KEEP_S = 30.0
-MAX_KEPT = 200
+MAX_KEPT = 24
+_CELL_DEG = 0.5
 _AROUND = 1.0  # of the box's size, on each side
-_SIDE_MIN_PX, _SIDE_MAX_PX = 64, 320
+_SIDE_MIN_PX, _SIDE_MAX_PX = 64, 256
 _QUALITIES = (85, 70, 55, 40, 30)
 _A_FRAME = 3  # the best boxes of one picture
 
@@ -47,32 +47,32 @@ class CropKeeper:
 
     def __init__(self, options: CameraOptions) -> None:
         self._options = options
-        self._kept: deque[Crop] = deque(maxlen=MAX_KEPT)
+        self._kept: dict[int, Crop] = {}  # by cell of bearing
 
     def keep(self, image: U8, boxes: tuple[Box, ...], at_s: float) -> None:
         """Remember the best boxes of a picture [H, W, 3]."""
-        while self._kept and at_s - self._kept[0].at_s > KEEP_S:
-            self._kept.popleft()
+        self._kept = {cell: c for cell, c in self._kept.items() if at_s - c.at_s <= KEEP_S}
         height, width = image.shape[:2]
         for box in sorted(boxes, key=_worth, reverse=True)[:_A_FRAME]:
+            bearing_deg = self._bearing_deg((box.x0 + box.x1) / 2.0, width)
+            cell = round(bearing_deg / _CELL_DEG)
+            if cell in self._kept and self._kept[cell].worth >= _worth(box):
+                continue
             x0, y0, x1, y1 = _around(box, width, height)
             cut = image[y0:y1, x0:x1]
             scale = min(1.0, _SIDE_MAX_PX / max(cut.shape[:2]))
             size = (max(1, round(cut.shape[1] * scale)), max(1, round(cut.shape[0] * scale)))
             small = cut.copy() if scale == 1.0 else cv2.resize(cut, size, interpolation=cv2.INTER_AREA)
-            self._kept.append(
-                Crop(
-                    at_s=at_s,
-                    bearing_deg=self._bearing_deg((box.x0 + box.x1) / 2.0, width),
-                    worth=_worth(box),
-                    label=box.label,
-                    image=np.asarray(small, dtype=np.uint8),
-                )
-            )
+            self._kept[cell] = Crop(
+                at_s=at_s, bearing_deg=bearing_deg, worth=_worth(box), label=box.label,
+                image=np.asarray(small, dtype=np.uint8),
+            )  # fmt: skip
+        while len(self._kept) > MAX_KEPT:
+            del self._kept[min(self._kept, key=lambda k: self._kept[k].worth)]
 
     def best(self, bearing_deg: float, within_deg: float) -> tuple[Crop, bytes] | None:
         """The best crop near a true bearing, and its JPEG within the budget; None where there is none."""
-        near = [c for c in self._kept if abs(wrap180(c.bearing_deg - bearing_deg)) <= within_deg]
+        near = [c for c in self._kept.values() if abs(wrap180(c.bearing_deg - bearing_deg)) <= within_deg]
         if not near:
             return None
         crop = max(near, key=lambda c: c.worth)

@@ -35,6 +35,7 @@ _AGREE = 1.5  # rows: a column farther from the line than this does not agree wi
 _SHARE_MIN = 0.75  # of the columns have to agree
 _NOISE = 0.5  # of bounded contrast: a line has to stand out of this as well as of its own unevenness
 _ALIKE_MIN = 1.2  # mean contrast along the line over its spread: a wave's is well below, a horizon's above
+_LEAN_SHARE = 0.12  # of the picture's height: how far a line that is sought near a place may lean out of it
 _COARSE = (64, 240)  # columns and rows of the first search
 
 
@@ -57,12 +58,21 @@ class Horizon:
 
 def find_horizon(image: NDArray[np.uint8], near: tuple[float, float] | None = None) -> Horizon | None:
     """The horizon of a BGR picture [H, W, 3]. `near`: only lines whose `y_px` lies between these two."""
-    height, width = image.shape[:2]
-    rows = min(height, _ROWS_MAX)
+    whole, width = image.shape[:2]
+    top = 0
+    if near is not None:  # averaging the rows is most of the cost: only those that such a line can touch
+        lean = _LEAN_SHARE * whole
+        top = max(0, int(near[0] - lean))
+        image = image[top : min(whole, int(near[1] + lean) + 1)]
+    height = image.shape[0]
+    if height < 4 * _SPAN:
+        return None
+    rows = max(4 * _SPAN, round(height * min(1.0, _ROWS_MAX / whole)))
     small = cv2.resize(image, (COLUMNS, rows), interpolation=cv2.INTER_AREA)
     grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), dtype=np.float32)
-    coarse = np.asarray(cv2.resize(grey, _COARSE, interpolation=cv2.INTER_AREA), dtype=np.float32)
-    found = _best_line(coarse, width, height, near)
+    coarse_rows = max(4 * _SPAN, round(_COARSE[1] * height / whole))
+    coarse = np.asarray(cv2.resize(grey, (_COARSE[0], coarse_rows), interpolation=cv2.INTER_AREA), dtype=np.float32)
+    found = _best_line(coarse, width, height, None if near is None else (near[0] - top, near[1] - top))
     if found is None:
         return None
     scale = rows / height
@@ -70,7 +80,7 @@ def find_horizon(image: NDArray[np.uint8], near: tuple[float, float] | None = No
     if fitted is None:
         return None
     row, slope, sigma, share = fitted
-    return Horizon(y_px=row / scale, slope=slope * COLUMNS / width / scale, sigma_px=sigma / scale, share=share)
+    return Horizon(y_px=top + row / scale, slope=slope * COLUMNS / width / scale, sigma_px=sigma / scale, share=share)
 
 
 def _contrast(grey: Floats) -> Floats:

@@ -81,8 +81,8 @@ class Look:
             self._less, self._cost_s = False, None
         affordable = max(_SLOWEST_FPS, o.cpu_share / cost_s) if cost_s > 0.0 else wanted
         given_up = []
-        if affordable < wanted:
-            given_up.append(f"looks at {affordable:.1f} instead of {wanted:g} pictures a second")
+        if affordable < o.fps:  # a cue's higher rate is a wish, the rate of every day is not
+            given_up.append(f"looks at {affordable:.1f} instead of {o.fps:g} pictures a second")
         if self._less:
             given_up.append("leaves out the strip and tiles at native resolution")
         limit = f"{o.cpu_share:.0%} of a core"

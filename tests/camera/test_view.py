@@ -52,6 +52,9 @@ def test_a_step_between_two_greys_is_found_to_half_a_pixel(y: float, slope: floa
     assert found is not None
     assert found.y_px == pytest.approx(y, abs=0.5)
     assert found.slope == pytest.approx(slope, abs=0.002)
+    near = find_horizon(np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, axis=2), (y - 15, y + 15))
+    assert near is not None
+    assert near.y_px == pytest.approx(y, abs=0.5)
 
 
 def test_no_horizon_in_fog_or_waves() -> None:
