@@ -401,3 +401,29 @@ def test_rtsp_frames_a_stall_told_by_time_and_a_refused_login(
     err = capfd.readouterr().err
     assert "p%40ss" not in err
     assert "wrong@" not in err
+
+
+def test_openings_faults_and_closings_leave_no_handle_and_no_thread(camera: Callable[..., Camera]) -> None:
+    def script() -> Iterator[bytes | float]:
+        yield part(jpeg(3))
+        yield part(jpeg(4))[:100]  # dies within a part
+
+    server = camera(script)
+
+    def cycle() -> None:
+        source = open_camera(server.url(), FAST, SystemClock())
+        next_frame(source)
+        until_gone(source)
+        source.close()
+
+    def handles() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    cycle()
+    settled = threading.active_count()
+    assert wait_until(lambda: threading.active_count() <= settled)
+    before = handles()
+    for _ in range(100):
+        cycle()
+    assert wait_until(lambda: handles() <= before)
+    assert wait_until(lambda: threading.active_count() <= settled)
