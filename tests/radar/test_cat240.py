@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.cli.main import main
-from agent.drivers.radar.cat240 import Cat240Decoder, Cat240Options, expand
+from agent.drivers.radar.cat240 import Cat240Decoder, Cat240Options, expand, middle_deg
 from agent.errors import ProtocolError
 from agent.messages import Stamp
 from radar.asterix_packer import block, summary, video
@@ -149,6 +149,14 @@ def test_loss_repetition_and_disorder_are_counted() -> None:
     assert (c["spokes_lost"], c["spokes_repeated"], c["spokes_late"], c["spokes_restarts"]) == (2 + 1, 1, 1, 1)
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "degrees"),
+    [(0, 0, 0.0), (0, 16, 8), (65528, 8, 0.0), (8, 65528, 0.0), (16, 0, 8), (100, 40_000, 100), (65535, 0, 65535.5)],
+)
+def test_the_middle_of_a_radial(start: int, end: int, degrees: float) -> None:
+    assert middle_deg(start, end) == pytest.approx(degrees * 360.0 / 65536.0)
+
+
 def test_two_radars_on_one_port_are_two_sources_and_streams() -> None:
     messages = [video(RAMP, 100, number=n, azimuth=16 * n, source=(1, s)) for n in range(3) for s in (7, 8)]
     decoder = Cat240Decoder("radar")
@@ -232,7 +240,7 @@ def test_what_is_packed_comes_out(
     )
     (spoke,) = decode(message)
     assert spoke.samples.tobytes() == bytes(start) + cells
-    assert spoke.angle_deg == pytest.approx(azimuth * 360 / 65536)
+    assert spoke.angle_deg == pytest.approx((azimuth + 8) % 65536 * 360 / 65536)
     assert spoke.range_m == pytest.approx(cell * (1e-9 if nano else 1e-15) * (start + len(cells)) * 149_896_229)
     same = message[:3] + message[3:]
     longer = struct.pack(">BH", 240, 2 * len(message) - 3) + message[3:] + message[3:]  # two records in one block
@@ -264,7 +272,8 @@ def test_a_real_turn_in_four_codings(field_data: Path, capsys: pytest.CaptureFix
         "crc32_samples": f"{zlib.crc32(levels.tobytes()):08x}",
     }  # fmt: skip
     spokes = decode(*messages_of(field_data, name))
-    assert [round(s.angle_deg * 4096 / 360) for s in spokes] == first["angle"].tolist()
+    # the header's azimuths reach from this spoke's angle to the next one's, two units on
+    assert [round(s.angle_deg * 4096 / 360 - 1) % 4096 for s in spokes] == first["angle"].tolist()
     assert {round(s.range_m / 25465, 6) for s in spokes} == {0.99456 if "nano" in name else 1.0}
     assert all(np.array_equal(s.samples, row) for s, row in zip(spokes, levels, strict=True))
 
@@ -296,7 +305,8 @@ def peer(messages: list[bytes]) -> list[list[dict[str, Any]]]:
 def as_the_peer_says(spokes: list[Spoke], records: list[list[dict[str, Any]]]) -> None:
     for spoke, (r,) in zip(spokes, records, strict=True):
         header = r.get("I041") or r["I040"]
-        assert spoke.angle_deg == pytest.approx(header["START_AZ"], abs=1e-9)
+        width = (header["END_AZ"] - header["START_AZ"]) % 360.0
+        assert spoke.angle_deg == pytest.approx((header["START_AZ"] + width / 2.0) % 360.0, abs=1e-9)
         assert spoke.scan_number == r["I020"]["MSG_INDEX"]
         octets = "".join(x["VIDEO"] for x in r.get("I050") or r.get("I051") or r["I052"])
         valid = bytes.fromhex(octets)[: r["I049"]["NB_VB"]]

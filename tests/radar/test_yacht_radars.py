@@ -118,13 +118,15 @@ def test_furuno_encodings(first: list[int], data: st.DataObject, encoding: int) 
     assert [s.samples.tolist() for s in spokes] == [first, second]
 
 
-def test_a_furuno_sweep_that_copies_from_a_lost_one_is_none() -> None:
+def test_a_lost_furuno_frame_loses_echoes_and_invents_none() -> None:
     sweep, decoder = [0] * 50 + [80] * 50, FurunoDecoder("radar")
     copy, alone = fold(sweep, sweep, 3), fold(sweep, None, 3)
     frames = [furuno_frame((8 * n, 0, data), samples=100, sequence=n) for n, data in
               [(0, copy), (1, alone), (2, copy), (4, copy), (5, copy), (6, alone), (7, copy)]]  # fmt: skip
-    assert [s.scan_number // 8 for s in feed(decoder, *frames)] == [1, 2, 6, 7]
-    assert (decoder.counters["frames_lost"], decoder.counters["unsynced"]) == (1, 3)
+    spokes = feed(decoder, *frames)
+    assert [s.samples.tolist() == sweep for s in spokes] == [False, True, True, False, False, True, True]
+    assert not any(any(s.samples) for s in (spokes[0], spokes[3], spokes[4]))
+    assert decoder.counters["frames_lost"] == 1
 
 
 def test_furuno_ranges_and_headings() -> None:
@@ -195,4 +197,4 @@ def test_a_broken_datagram_costs_one_error(decoder: Any, datagram: bytes) -> Non
 def test_runs_are_bounded() -> None:
     with pytest.raises(ProtocolError, match="more than its 100"):
         unrun(b"\x5c\xff\1" * 20_000, 100)
-    assert unfold(b"\xff" * 2000, 0, 100, 3, None) == (bytes(100), 2)
+    assert unfold(b"\xff" * 2000, 0, 100, 3, b"") == (bytes(100), 2)

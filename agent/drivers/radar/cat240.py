@@ -12,7 +12,8 @@ Promises:
 
 Range: cell n (from 0) lies at CELL_DUR * (START_RG + n) * c / 2; `range_m` is the far edge of the last cell. The nano
 header cuts CELL_DUR to whole nanoseconds (15 cm), which is up to half a per cent of range: `range_scale` mends it.
-`angle_deg` is START_AZ. Two radars (SAC/SIC) in one stream are two sources; the second's spokes bear `ip:port/SAC.SIC`.
+`angle_deg` is the middle of START_AZ and END_AZ, where the beam's axis was on average. Two radars (SAC/SIC) in one
+stream are two sources; the second's spokes bear `ip:port/SAC.SIC`.
 
 Layout and reference message checked octet by octet with asterix-decoder and libasterix.
 """
@@ -41,12 +42,15 @@ if TYPE_CHECKING:
 
     from agent.messages import Stamp
 
+    _Cells = tuple[NDArray[np.uint8], int]  # the cells of a message, and the highest value of their coding
+
 CATEGORY = 240
 HALF_LIGHT_MPS = 299_792_458.0 / 2.0
 MAX_CELLS = 1 << 16  # of one spoke; 32 bits times this is four times what a message can carry
 SUMMARY, VIDEO = 1, 2
 _NUMBERS = 1 << 32  # the message sequence identifier's period
 _XZ_MEMORY = 64 << 20
+_WIDEST = 65536 // 16  # of a radial, in the azimuth's units; to the left where the antenna turns that way
 PROFILE: Profile = (
     ("010", 2), ("000", 1), ("020", 4), ("030", Repeated(1)), ("040", 12), ("041", 12), ("048", 2),
     ("049", 5), ("050", Repeated(4)), ("051", Repeated(64)), ("052", Repeated(256)), ("140", 3), ("RE", Explicit()),
@@ -134,8 +138,8 @@ class Cat240Decoder(AsterixDecoder[Spoke], VideoDecoder):
         if known is None:
             return None
         unit_s, block, timed = known
-        sac, sic, kind, number, start_az, _, start, cell, packed, code, octets, high, low, count = _COMMON.unpack_from(
-            unit, _FIRST
+        sac, sic, kind, number, start_az, end_az, start, cell, packed, code, octets, high, low, count = (
+            _COMMON.unpack_from(unit, _FIRST)
         )
         end = _VIDEO_AT + count * block
         size = end + 3 if timed else end
@@ -144,12 +148,12 @@ class Cat240Decoder(AsterixDecoder[Spoke], VideoDecoder):
         self.counters["records"] += 1
         cells = high << 16 | low
         if code == 4 and packed < 0x80 and cells <= octets and start + cells <= MAX_CELLS:
-            samples, top = np.frombuffer(unit, np.uint8, cells, _VIDEO_AT), 255
+            video = np.frombuffer(unit, np.uint8, cells, _VIDEO_AT), 255
         else:
-            samples, top = self._samples(unit, _VIDEO_AT, octets, cells, code, start, packed=packed >= 0x80)
+            video = self._samples(unit, _VIDEO_AT, octets, cells, code, start, packed=packed >= 0x80)
         source = self._sources.get((stream, sac, sic)) or self._source(stream, sac, sic)
         at_s = at.t_s if self._arrival else moment_s(unit[end:] or None, at, "message")
-        return self._take(source, number, start_az, start, cell * unit_s, samples, top, at_s)
+        return self._take(source, number, start_az, end_az, start, cell * unit_s, video, at_s)
 
     def _any(self, unit: bytes, at: Stamp, stream: str) -> Iterator[Spoke]:
         if not self._known(unit):
@@ -161,6 +165,8 @@ class Cat240Decoder(AsterixDecoder[Spoke], VideoDecoder):
                 yield from self._video(items, moment_s(items.get("140"), at, self.options.time), stream)
             else:
                 self.counters["summaries"] += 1
+                if "020" in items:  # numbered with the video
+                    self._source(stream, *items["010"]).antenna.number = int.from_bytes(items["020"], "big")
                 self.summary = items.get("030", b"")[1:].decode("latin-1")
 
     def _video(self, items: dict[str, bytes], at_s: float, stream: str) -> Iterable[Spoke]:
@@ -168,21 +174,20 @@ class Cat240Decoder(AsterixDecoder[Spoke], VideoDecoder):
         blocks = [items[k] for k in ("050", "051", "052") if k in items]
         if header is None or len(blocks) != 1 or not items.keys() >= {"020", "048", "049"}:
             raise ProtocolError("a CAT240 video message lacks its header, its resolution or its cells")
-        start_az, _, start, cell = _HEADER.unpack(header)
+        start_az, end_az, start, cell = _HEADER.unpack(header)
         packed, code = items["048"]
         octets, cells = int.from_bytes(items["049"][:2], "big"), int.from_bytes(items["049"][2:], "big")
         if octets > len(blocks[0]) - 1:
             raise ProtocolError(f"a CAT240 message states {octets} octets of video and carries {len(blocks[0]) - 1}")
-        samples, top = self._samples(blocks[0], 1, octets, cells, code, start, packed=packed >= 0x80)
+        video = self._samples(blocks[0], 1, octets, cells, code, start, packed=packed >= 0x80)
         cell_s = cell * (1e-15 if "041" in items else 1e-9)
         source = self._source(stream, *items["010"])
-        return self._take(source, int.from_bytes(items["020"], "big"), start_az, start, cell_s, samples, top, at_s)
+        number = int.from_bytes(items["020"], "big")
+        return self._take(source, number, start_az, end_az, start, cell_s, video, at_s)
 
     # ------------------------------------------------------------ cells
 
-    def _samples(
-        self, data: bytes, at: int, octets: int, cells: int, code: int, start: int, *, packed: bool
-    ) -> tuple[NDArray[np.uint8], int]:
+    def _samples(self, data: bytes, at: int, octets: int, cells: int, code: int, start: int, *, packed: bool) -> _Cells:
         """(cells as uint8, the highest value of their coding)."""
         bits = _BITS.get(code)
         if bits is None:
@@ -213,11 +218,11 @@ class Cat240Decoder(AsterixDecoder[Spoke], VideoDecoder):
         return known
 
     def _take(
-        self, source: _Source, number: int, start_az: int, start: int, cell_s: float, samples: NDArray[np.uint8],
-        top: int, at_s: float,
+        self, source: _Source, number: int, start_az: int, end_az: int, start: int, cell_s: float, video: _Cells,
+        at_s: float,
     ) -> Iterable[Spoke]:  # fmt: skip
         """Spokes that this message completes: its own, or the one before it in a stream that splits radials."""
-        antenna, degrees = source.antenna, start_az * (360.0 / 65536.0)
+        antenna, degrees = source.antenna, middle_deg(start_az, end_az)
         if number == antenna.number + 1 and degrees >= antenna.angle_deg:  # what `note` would do, without the call
             antenna.number, antenna.angle_deg = number, degrees
             antenna.spokes += 1
@@ -225,16 +230,18 @@ class Cat240Decoder(AsterixDecoder[Spoke], VideoDecoder):
         else:
             antenna.note(self, number, _NUMBERS, degrees, at_s)
         if start or source.splits is not False:
-            return self._assemble(source, number, start_az, start, cell_s, samples, top, at_s)
+            return self._assemble(source, number, start_az, degrees, start, cell_s, video, at_s)
+        samples, top = video
         spoke = self._spoke(antenna, number, degrees, cell_s, samples, top, at_s)
         source.last, source.start_az, source.end, source.cell_s = spoke, start_az, len(samples), cell_s
         return (spoke,)
 
     def _assemble(
-        self, source: _Source, number: int, start_az: int, start: int, cell_s: float, samples: NDArray[np.uint8],
-        top: int, at_s: float,
+        self, source: _Source, number: int, start_az: int, degrees: float, start: int, cell_s: float, video: _Cells,
+        at_s: float,
     ) -> Iterable[Spoke]:  # fmt: skip
         """The same where a radial begins away from the antenna, or may come in parts."""
+        samples, top = video
         goes_on = start > 0 and start_az == source.start_az and start >= source.end > 0 and cell_s == source.cell_s
         last = source.last if source.waits or goes_on else None
         if start:
@@ -246,7 +253,7 @@ class Cat240Decoder(AsterixDecoder[Spoke], VideoDecoder):
                 at_s, source.splits = last.at_s, True
             samples = np.concatenate((front, samples))
             samples.setflags(write=False)
-        spoke = self._spoke(source.antenna, number, start_az * (360.0 / 65536.0), cell_s, samples, top, at_s)
+        spoke = self._spoke(source.antenna, number, degrees, cell_s, samples, top, at_s)
         if last is not None and not goes_on and source.splits is None:
             source.splits = False
         waits = source.splits is not False
@@ -271,6 +278,13 @@ class Cat240Decoder(AsterixDecoder[Spoke], VideoDecoder):
         return Spoke(
             at_s, antenna.source, antenna.stream, degrees, heading_deg, range_m, samples, VIDEO, number, valid, top
         )
+
+
+def middle_deg(start_az: int, end_az: int) -> float:
+    """The middle of a radial in degrees [0, 360); its start if the end is too far away to be one."""
+    width = (end_az - start_az + 0x8000 & 0xFFFF) - 0x8000
+    middle = start_az + 0.5 * width if -_WIDEST <= width <= _WIDEST else start_az
+    return middle % 65536.0 * (360.0 / 65536.0)
 
 
 def unpack(data: NDArray[np.uint8], bits: int, *, low_first: bool = False) -> NDArray[np.uint8]:

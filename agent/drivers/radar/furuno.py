@@ -4,8 +4,8 @@ Promises:
 - receive-only: no login, no keep-alive, so the radar has to be kept transmitting by its own display;
 - encodings 0 (raw) to 3; only encoding 3 has been checked against captures (DRS4D-NXT, DRS4W), the others are read only
   with `unverified = true` and refused otherwise, each frame one error;
-- a frame that says to copy from a sweep that was lost gives no spokes until a sweep comes that copies nothing
-  (`unsynced`): wrong video never passes for right;
+- after a lost or broken frame, what would be copied from it is empty until the radar sends it anew: echoes may be
+  missing for some sweeps, none is invented;
 - a radar with two ranges is two sources (the frame says which).
 
 Protocol: reverse-engineered by the mayara project. UDP 10024, to 239.255.0.2 or broadcast. Header of 16 octets: 0 the
@@ -54,7 +54,7 @@ class FurunoOptions(VideoOptions):
 
 
 class FurunoDecoder(VideoDecoder):
-    """Driver `furuno`. Further counters: frames_lost, unsynced (sweeps that copy from one that was lost)."""
+    """Driver `furuno`. Further counter: frames_lost."""
 
     Options = FurunoOptions
     options: FurunoOptions
@@ -62,7 +62,7 @@ class FurunoDecoder(VideoDecoder):
     def __init__(self, source: str, options: FurunoOptions | None = None) -> None:
         super().__init__(source, options)
         self._unit_m = NM_M if self.options.range_unit == "nm" else 1000.0
-        self._sweeps: dict[tuple[str, int], tuple[int, bytes | None]] = {}  # sequence number and last sweep
+        self._sweeps: dict[tuple[str, int], tuple[int, bytes]] = {}  # sequence number and last sweep
 
     def _frame_size(self, data: bytes, at: int) -> int | None:
         """Frames of a recording without addresses cannot be told apart: their sweeps state no length."""
@@ -85,11 +85,11 @@ class FurunoDecoder(VideoDecoder):
             )
         second = unit[15] >> 6 & 1
         antenna = self._antenna(stream, second, suffix="b" if second else "")
-        before, sweep = self._sweeps.get((stream, second), (-1, None))
+        before, sweep = self._sweeps.get((stream, second), (-1, b""))
         if (unit[1] - before) % 256 not in (0, 1) and before >= 0:
             self.counters["frames_lost"] += (unit[1] - before) % 256 - 1
-            sweep = None
-        range_m = RANGES.get(unit[12] & 0x3F, 0.0) * self._unit_m * (samples / scale if scale else 1.0)
+            sweep = b""
+        range_m = RANGES.get(unit[12] & 0x3F, 0.0) * self._unit_m * (samples / scale if 0 < scale < samples else 1.0)
         place = HEADER
         try:
             for n in range(count):
@@ -102,24 +102,19 @@ class FurunoDecoder(VideoDecoder):
                 sweep, used = unfold(unit, place + 4, samples, 1 if encoding == 2 and n == 0 else encoding, sweep)
                 place += 4 + (used + 3 & ~3)
                 heading_deg = heading * (360.0 / TURN) if unit[11] & 0x20 and heading < TURN else None
-                spoke = self._spoke(antenna, angle, heading_deg, range_m, sweep, at)
-                if spoke is not None:
-                    yield spoke
+                yield self._spoke(antenna, angle, heading_deg, range_m, sweep, at)
         except ProtocolError:
-            sweep = None
+            sweep = b""
             raise
         finally:
             self._sweeps[stream, second] = (unit[1], sweep)
 
     def _spoke(
-        self, antenna: Antenna, angle: int, heading_deg: float | None, range_m: float, sweep: bytes | None, at: Stamp
-    ) -> Spoke | None:
+        self, antenna: Antenna, angle: int, heading_deg: float | None, range_m: float, sweep: bytes, at: Stamp
+    ) -> Spoke:
         degrees = angle * (360.0 / TURN)
         # sweeps are 2 to 4 angles apart, as the radar turns: what is lost shows in the turn's count, not in this number
         antenna.note(self, antenna.number + 1, 1 << 62, degrees, at.t_s)
-        if sweep is None:
-            self.counters["unsynced"] += 1
-            return None
         o = self.options
         if heading_deg is None or not o.trust_heading:
             heading_deg = self._no_heading(at.t_s)
@@ -138,8 +133,8 @@ class FurunoDecoder(VideoDecoder):
         )
 
 
-def unfold(data: bytes, at: int, samples: int, encoding: int, before: bytes | None) -> tuple[bytes | None, int]:
-    """(one sweep, or None where it copies from `before` and that is not there; octets used).
+def unfold(data: bytes, at: int, samples: int, encoding: int, before: bytes) -> tuple[bytes, int]:
+    """(one sweep, octets used); `before` is the sweep to copy from, empty where it is not known.
 
     Encoding 1: even octets are strengths, odd ones repeat the last strength (octet >> 1, 0 for 128) times. 2: odd ones
     copy so many samples of the sweep before. 3: multiples of 4 are strengths; of the others, octet >> 2 (0 for 64) is a
@@ -154,7 +149,7 @@ def unfold(data: bytes, at: int, samples: int, encoding: int, before: bytes | No
             raise ProtocolError("a Furuno sweep ends beyond its frame")
         return data[at : at + samples], samples
     out = bytearray()
-    strength, whole, began = 0, True, at
+    strength, began = 0, at
     shift, most, mask = (2, 64, 3) if encoding == 3 else (1, 128, 1)
     while len(out) < samples:
         if at >= len(data):
@@ -170,8 +165,6 @@ def unfold(data: bytes, at: int, samples: int, encoding: int, before: bytes | No
             out += bytes((strength,)) * count
         else:
             here = len(out)
-            copied = before[here : here + count] if before is not None else b""
-            whole &= before is not None
-            out += copied.ljust(count, b"\0")
+            out += before[here : here + count].ljust(count, b"\0")
             strength = out[-1]
-    return bytes(out[:samples]) if whole else None, at - began
+    return bytes(out[:samples]), at - began
