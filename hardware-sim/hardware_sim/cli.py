@@ -129,7 +129,8 @@ def _emissions(asked: str | None, scenarios: tuple[str, ...]) -> tuple[str, ...]
     """The radar's emissions by name.
 
     Raises:
-        ScenarioError: one does not exist.
+        UsageError: one does not exist.
+        ScenarioError: the same, of the scenario.
 
     """
     from hardware_sim.radar.emissions import EMISSIONS  # noqa: PLC0415 - the other commands need no radar
@@ -137,7 +138,8 @@ def _emissions(asked: str | None, scenarios: tuple[str, ...]) -> tuple[str, ...]
     wanted = scenarios if asked is None else tuple(asked.split(","))
     for name in wanted:
         if name not in EMISSIONS:
-            raise ScenarioError(f"a radar gives no {name!r}; there are {', '.join(EMISSIONS)}")
+            kind = ScenarioError if asked is None else UsageError
+            raise kind(f"a radar gives no {name!r}; there are {', '.join(EMISSIONS)}")
     return tuple(dict.fromkeys(wanted))
 
 
@@ -147,7 +149,12 @@ def _record(args: argparse.Namespace) -> None:
 
     chosen = scenario.load(args.scenario)
     names = _emissions(args.radar, chosen.radar.emit)
-    count = record(World(chosen, args.seed), names, args.file, args.start, args.duration)
+    try:
+        count = record(World(chosen, args.seed), names, args.file, args.start, args.duration)
+    except OSError as error:
+        raise UsageError(
+            f"{args.file}: cannot be written: {error.strerror}; give a file in a folder of yours"
+        ) from error
     print(json.dumps({"file": str(args.file), "radar": names, "messages": count, "bytes": args.file.stat().st_size}))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 import struct
 import zlib
 from itertools import count, product
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -197,3 +199,38 @@ def test_a_block_that_cannot_be_said_is_refused() -> None:
     with pytest.raises(ValueError, match="fewer records or cells"):
         asterix.block(240, bytes(65_533))
     assert struct.unpack(">BH", asterix.block(240, bytes(65_532))[:3]) == (240, 65_535)
+
+
+@pytest.mark.field
+@pytest.mark.parametrize("name", ["res4_femto", "res8_femto", "res8_femto_zlib", "res8_nano"])
+def test_a_real_turn_is_written_as_another_encoder_wrote_it(name: str, field_data: Path) -> None:
+    """2,048 radials of a HALO at sea, octet for octet (deflated ones as far as their octets can be one's own)."""
+    data = gzip.decompress((field_data / "radar" / f"cat240_from_halo_{name}.ast.gz").read_bytes())
+    bits: Literal[4, 8] = 4 if "res4" in name else 8
+    coding = cat240.Coding(bits=bits, compressed="zlib" in name, nano="nano" in name)
+    at = count_messages = 0
+    while at < len(data):
+        message = data[at : at + int.from_bytes(data[at + 1 : at + 3], "big")]
+        sac, sic, number, start, end, first, duration = struct.unpack(">xxxxxBBxIHHII", message[:24])
+        octets, cells = int.from_bytes(message[26:28], "big"), int.from_bytes(message[28:31], "big")
+        video = message[32 : 32 + octets]
+        raw = np.frombuffer(zlib.decompress(video) if coding.compressed else video, np.uint8)
+        samples = np.stack((raw >> 4, raw & 15), axis=1).ravel()[:cells] if bits == 4 else raw
+        again = cat240.Radial(
+            unix_s=int.from_bytes(message[-3:], "big") / 128.0,
+            start_deg=start * 360.0 / 65536,
+            end_deg=end * 360.0 / 65536,
+            cell_m=duration * (1e-9 if coding.nano else 1e-15) * cat240.LIGHT_MPS / 2.0,
+            samples=samples,
+            first_cell=first,
+        )
+        (ours,) = cat240.messages(Source(sac, sic), count(number), again, coding)
+        if coding.compressed:
+            assert ours[3:26] == message[3:26]
+            own_octets = int.from_bytes(ours[26:28], "big")
+            assert zlib.decompress(ours[32 : 32 + own_octets]) == raw.tobytes()
+        else:
+            assert ours == message
+        at += len(message)
+        count_messages += 1
+    assert count_messages == 2048

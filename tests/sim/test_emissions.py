@@ -197,7 +197,9 @@ def test_the_command_records_raw_bytes(tmp_path: Path, harbour: World, capsys: p
     expected = b"".join(d for _, d in sent(Station(harbour, START), "cat048", 5.0000001))
     assert path.read_bytes() == expected
     assert (said["messages"] > 10, said["bytes"]) == (True, len(expected))
-    assert cli.main([*args[:3], "--radar", "cat241"]) == 65
+    assert cli.main(["record", "harbour-mouth", str(tmp_path / "no" / "x.ast"), "--radar", "cat048"]) == 64
+    assert "cannot be written: No such file or directory" in capsys.readouterr().err
+    assert cli.main([*args[:3], "--radar", "cat241"]) == 64
     assert "a radar gives no 'cat241'; there are ttm, network, spokes" in capsys.readouterr().err
 
 
