@@ -11,6 +11,7 @@ import pytest
 from hardware_sim.geo import KNOT_MPS, NM_M, polar, wrap180
 from hardware_sim.radar import arpa
 from hardware_sim.radar.measure_arpa import crossing, outcome
+from hardware_sim.scenario import CoastTable
 from hardware_sim.world import World
 
 Route = tuple[tuple[float, float], ...]
@@ -192,3 +193,14 @@ def test_a_full_tracker_acquires_nothing_more(harbour: World) -> None:
     world = World(harbour.scenario.model_copy(update={"vessel": many, "expect": (), "forbid": ()}), 1)
     numbers = {r.number for _, r in takewhile(lambda x: x[0] < 5.0, arpa.reports(world))}
     assert numbers == set(range(1, 100))
+
+
+def test_land_hides_vessels_from_it(harbour: World) -> None:
+    world = pair(harbour, ((0.0, 3500.0), (0.0, 3600.0)), ((0.0, 1000.0), (0.0, 1100.0)), 4)
+    wall = CoastTable(polygon_m=((-900.0, 1800.0), (900.0, 1800.0), (900.0, 2600.0), (-900.0, 2600.0)), height_m=90.0)
+    behind = World(world.scenario.model_copy(update={"coast": (wall,)}), 4)
+    farthest = [
+        max(p.north_m for turn in range(8) for p in arpa.Arpa(w).plots(turn) if p.snr > 1000.0) for w in (world, behind)
+    ]
+    assert farthest[0] > 3300.0
+    assert farthest[1] < 1400.0

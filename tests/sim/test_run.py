@@ -215,3 +215,32 @@ def test_wrong_use_is_told_in_one_sentence() -> None:
         assert (done.returncode, done.stdout) == (code, "")
         assert says in done.stderr
         assert "Traceback" not in done.stderr
+
+
+FIRST_BYTES = {
+    "network": b"UdPbC\0\\s:RA0001,n:1",
+    "navico_4g": bytes.fromhex("0100000000200002"),
+    "cat240": bytes.fromhex("f0"),
+    "cat240_zlib": bytes.fromhex("f0"),
+    "cat048": (bytes.fromhex("22"), bytes.fromhex("30")),  # a marker or a target, whichever the beam meets first
+    "cat010": bytes.fromhex("0a"),
+    "garmin": bytes.fromhex("98090000d3020000"),
+    "raymarine": bytes.fromhex("0200280001"),
+    "furuno": bytes.fromhex("0201000100000000"),
+}
+
+
+def test_every_kind_of_radar_at_once(tmp_path: Path) -> None:
+    names = ",".join(name.replace("_", "-") for name in FIRST_BYTES)
+    args = ("--wait", "--no-camera", "--no-ais", "--no-nav", "--radar", names, "--out", str(tmp_path))
+    with simulator(*args) as (process, ready):
+        ends = ready["endpoints"]
+        assert set(ends) == {f"radar_{name}" for name in FIRST_BYTES}
+        sockets = {name: listen(ends[f"radar_{name}"]) for name in FIRST_BYTES}
+        say_go(process)
+        for name, begins in FIRST_BYTES.items():
+            assert sockets[name].recv(65536).startswith(begins), name
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0
+        for s in sockets.values():
+            s.close()

@@ -3,7 +3,8 @@
 Promises:
 - plots come from the radar equation with the RCS of the aspect and the vessel's Swerling case, over noise, sea and
   rain, with the errors of IMO MSC.192(79)'s sensor model: beam 0.05 deg, range 20 m, glint L/6; two vessels within the
-  beam and the resolution in range are one plot between them, weighted by strength; false plots by the false-alarm rate;
+  beam and the resolution in range are one plot between them, weighted by strength; what land hides gives none, land
+  itself neither; false plots come by the false-alarm rate;
 - a target is acquired automatically after 3 plots in 5 turns, is `Q` for its first 8 turns and `T` after; lost after 5
   misses in 10, said `L` once; its vector comes from an alpha-beta tracker with growing memory (12 turns), so that it
   lags behind a manoeuvre;
@@ -24,6 +25,7 @@ import numpy as np
 from hardware_sim import nmea
 from hardware_sim.geo import KNOT_MPS, NM_M, polar, wrap180, wrap360
 from hardware_sim.radar import fluctuation
+from hardware_sim.radar.land import Land
 from hardware_sim.radar.physics import Radar
 from hardware_sim.seeds import generator
 from hardware_sim.vessels import aspect_deg
@@ -132,6 +134,7 @@ class Arpa:
     def __init__(self, world: World) -> None:
         self._world = world
         self._radar = Radar(world.scenario.radar)
+        self._land = self._coasts()
         self._targets: list[_Target] = []
 
     def plots(self, turn: int) -> list[RadarPlot]:
@@ -172,6 +175,8 @@ class Arpa:
         state = vessel.at(t)
         range_m, bearing = polar(state.east_m, state.north_m)
         if range_m > table.range_m:
+            return None
+        if self._land is not None and self._land.hides(bearing, range_m, vessel.kind.height_m):
             return None
         rcs = vessel.kind.rcs_at(aspect_deg(state.east_m, state.north_m, state.heading_deg))
         signal = self._radar.snr(rcs, range_m)
@@ -214,6 +219,15 @@ class Arpa:
             else:
                 out.append(((r, b), p))
         return [p for _, p in out]
+
+    def _coasts(self) -> Land | None:
+        """The land that hides vessels, on a grid of half a degree and 40 m."""
+        scenario = self._world.scenario
+        if not scenario.coast:
+            return None
+        bearings = np.arange(0.0, 360.0, 0.5)
+        ranges = np.arange(20.0, scenario.radar.range_m, 40.0)
+        return Land(scenario.coast, self._radar, bearings, ranges, generator(self._world.seed, "land"))
 
     def _clutter(self, range_m: float) -> float:
         """Mean clutter against noise. The sea's does not integrate: it hardly changes while the beam passes."""
