@@ -129,7 +129,7 @@ LINK_PROFILES: dict[str, dict[str, Any]] = {
     },
     "metered": {
         "keepalive_s": 1200, "health_s": 86_400.0, "track_error_m": 500.0, "track_max_age_s": 3600.0,
-        "track_batch_s": 60.0, "puback_timeout_s": 60.0, "retry_max_s": 1800.0, "session_every_s": 28_800.0,
+        "track_batch_s": 60.0, "puback_timeout_s": 60.0, "retry_max_s": 1800.0, "session_every_s": 43_200.0,
     },
 }  # fmt: skip
 

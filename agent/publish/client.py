@@ -119,6 +119,7 @@ class Publisher:
         self._stop_by = 0.0
         self._thread: threading.Thread | None = None
         self._next_chore = 0.0
+        self._alerts_since_seal = False
         self._next_seal = monotonic() + config.health_s
         self._courier = Courier(
             config, outbox, self._sender, self._tracks, self._tuning, node=self._node, boot=self.boot,
@@ -154,6 +155,7 @@ class Publisher:
         """
         self._commit([self._alert_entry(alert) for alert in alerts])
         if alerts:
+            self._alerts_since_seal = True
             self._courier.hurry()
 
     def submit_tracks(self, picture: TrackPicture) -> None:
@@ -338,6 +340,16 @@ class Publisher:
             self._courier.drop("the outbox does not work.")
             self._courier.sleep(self._tuning.pump_s)
 
+    @property
+    def connected(self) -> bool:
+        """Whether a broker has let this box in."""
+        return self._courier.let_in
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer of the network is being waited for: what a simulation of days waits for as well."""
+        return self._courier.busy
+
     def _round(self, now: float) -> None:
         self._tell_notes()
         self._flush_deferred(now)
@@ -355,7 +367,8 @@ class Publisher:
         """Once a minute: give up what is worth nothing any more, seal what has come, look after the connection."""
         moment = self._clock.now().t_s
         self._sender.announce(self._outbox.expire(moment), now)
-        if now >= self._next_seal:
+        if now >= self._next_seal and self._alerts_since_seal:
+            self._alerts_since_seal = False  # health waits until there are enough for a seal
             self._next_seal = now + self._config.health_s
             self._sender.announce(self._outbox.seal(), now)
         self._courier.chores(now)

@@ -109,6 +109,11 @@ class Courier:
             self.choice = 0
             self._hang_up(now)
 
+    @property
+    def busy(self) -> bool:
+        """Whether an answer of the network is being waited for."""
+        return self._dialling or (self._link is not None and not self.let_in) or self._sender.in_flight > 0
+
     def hurry(self) -> None:
         """There is something that does not wait for the next short session; from any thread."""
         self._urgent.set()
@@ -126,7 +131,7 @@ class Courier:
 
     def sleep(self, seconds: float) -> None:
         """Wait for a wake-up."""
-        ready, _, _ = select.select([self._wake_out], [], [], max(0.01, seconds))
+        ready, _, _ = select.select([self._wake_out], [], [], max(min(0.01, self._tuning.pump_s), seconds))
         if ready:
             self._wake_out.recv(4096)
 
@@ -259,9 +264,10 @@ class Courier:
             return
         try:
             if self.let_in:
-                if now >= self._next_state:
-                    self._send_state(now, online=True)
-                self._sender.step(now)
+                with link.together():
+                    if now >= self._next_state:
+                        self._send_state(now, online=True)
+                    self._sender.step(now)
             timeout = min(self._tuning.pump_s, self._sender.next_due(now), self._tracks.due_in(now))
             self._handle(link, link.pump(timeout, self._wake_out))
         except BrokerRefusedError as e:
@@ -357,7 +363,7 @@ class Courier:
         payload = self._state(online)
         if not self._sender.state(payload, now):
             return False
-        self._next_state = now + self._config.health_s
+        self._next_state = float("inf")  # until the next connection: who is heard of is alive
         self._state_said = online
         return True
 

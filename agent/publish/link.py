@@ -28,7 +28,7 @@ from paho.mqtt.properties import Properties
 from agent.errors import SensorUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from agent.publish.broker import Broker
 
@@ -138,6 +138,19 @@ class Link:
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
         """Send at QoS 1; returns the number that `Acked` will carry."""
         return self._client.publish(topic, payload, qos=1, retain=retain).mid
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What is published inside goes out in as few TCP segments as it fits into."""
+        sock = self._client.socket()
+        try:
+            if sock is not None:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # it has been closed meanwhile
+                if sock is not None:
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
 
     def pump(self, timeout_s: float, wake: socket.socket | None = None) -> list[Event]:
         """Read and write for at most `timeout_s`, less when something happens or a byte comes on `wake`."""

@@ -306,7 +306,7 @@ class Sender:
         backlog_waits = self._again or not (self._drained[False] and self._drained[True])
         if backlog_waits and len(self._waiting) < self._tuning.unacknowledged_max and self._slots() > self._reserve():
             return max(0.0, (1.0 - self._tokens) / self._tuning.backlog_per_s)
-        return max(0.0, self._next_probe - now) if self._waiting else 60.0
+        return min(60.0, max(0.0, self._probe_due() - now))
 
     def _slots(self) -> int:
         return self.window - len(self._flights)
@@ -424,9 +424,15 @@ class Sender:
             self._drained[health] = True
         return chunk[0] if chunk else None
 
+    def _probe_due(self) -> float:
+        """When the picture has had long enough to acknowledge what it was sent first."""
+        if not self._waiting:
+            return float("inf")
+        return max(self._next_probe, next(iter(self._waiting.values())).since + self._tuning.probe_s)
+
     def _probe(self, now: float) -> None:
         """Offer the picture one message again, with its birth, when it has been silent for long."""
-        if not self._waiting or now < self._next_probe:
+        if now < self._probe_due():
             return
         message_id, waiting = next(iter(self._waiting.items()))
         del self._waiting[message_id]
