@@ -75,7 +75,7 @@ def _agent(folder: Path) -> dict[str, Any]:
         cpu = {pid: (_cpu_s(pid) - before[pid]) / WATCH_S for pid in family}
         figures: dict[str, Any] = {"start_to_first_frame_s": round(first_frame_s, 2)}
         for pid, role in family.items():
-            figures[f"{role}_pss_mb"] = round(_pss_mb(pid), 1)
+            figures[f"{role}_pss_mb"] = round(pss_mb(pid), 1)
             figures[f"{role}_cpu_share"] = round(cpu[pid], 3)
         figures["total_pss_mb"] = round(sum(v for k, v in figures.items() if k.endswith("pss_mb")), 1)
         figures["total_cpu_share"] = round(sum(cpu.values()), 3)
@@ -119,7 +119,8 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _pss_mb(pid: int) -> float:
+def pss_mb(pid: int) -> float:
+    """Proportional set size of a process, MB."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) / 1024.0

@@ -9,7 +9,7 @@ Promises:
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -66,9 +66,17 @@ class VideoOptions(DriverOptions):
     min_level: int = Field(default=4, ge=1, le=255, description="of 0..15; below: noise and the skirts of echoes")
     full_level: int = Field(default=13, ge=1, le=255, description="where the video saturates")
     clutter_margin: int = Field(default=3, ge=0, le=255, description="levels above the learned clutter")
+    weak_level: int = Field(
+        default=2, ge=1, le=255, description="of 0..15; weaker echoes count if they come again, ..."
+    )
+    weak_margin: int = Field(default=2, ge=0, le=255, description="... this many levels above the learned clutter")
     clutter_scans: int = Field(default=16, ge=1, le=128, description="turns in which clutter is learned")
-    still_every: int = Field(
-        default=256, ge=0, description="vessel echoes teach the map every n-th turn only; 0: never"
+    cfar: Literal["off", "ca", "go", "os"] = Field(
+        default="off", description="beside the clutter map, for video that does not saturate: neighbours along range"
+    )
+    cfar_guard_m: float = Field(default=150.0, ge=0.0, description="what a ship itself takes of its neighbours")
+    blank_sectors: tuple[tuple[float, float, float, float], ...] = Field(
+        default=(), description="from, to (deg, true, clockwise), from, to (m): land, a mast; no plots there"
     )
     beamwidth_deg: float = Field(default=4.0, gt=0.0, le=30.0, description="horizontal beam width of the antenna")
     min_range_m: float = Field(
@@ -89,6 +97,6 @@ class VideoOptions(DriverOptions):
         """The same options with levels for video whose highest level is `top_level`."""
         if top_level == _TOP_LEVEL:
             return self
-        levels = ("min_level", "full_level", "clutter_margin", "prominence")
+        levels = ("min_level", "full_level", "clutter_margin", "weak_level", "weak_margin", "prominence")
         scaled = {k: min(255, max(1, round(getattr(self, k) * top_level / _TOP_LEVEL))) for k in levels}
         return self.model_copy(update=scaled)

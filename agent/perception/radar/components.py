@@ -53,8 +53,8 @@ def label_cells(index: NDArray[np.int64], azimuths: int, cells: int) -> tuple[ND
     upper = np.repeat(np.arange(len(start)), touching)
     lower = np.arange(len(upper)) - np.repeat(np.cumsum(touching) - touching, touching) + np.repeat(low, touching)
     root = _join(len(start), upper, lower)
-    names, named = np.unique(root, return_inverse=True)
-    return np.repeat(named.astype(np.int64), length), len(names)
+    number = np.cumsum(root == np.arange(len(root))) - 1  # a component is named by its first run
+    return np.repeat(number[root], length), int(number[-1]) + 1
 
 
 def _join(n: int, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -141,6 +141,7 @@ def split(
         moved = torn[parent[part]]
         label[open_[moved]] = number[part[moved]]
         n += int(new.sum())
-    names, dense = np.unique(label[label >= 0], return_inverse=True)
-    label[label >= 0] = dense
-    return label, len(names)
+    inside = label >= 0
+    dense = np.cumsum(np.bincount(label[inside], minlength=n) > 0)
+    label[inside] = dense[label[inside]] - 1
+    return label, int(dense[-1]) if n else 0

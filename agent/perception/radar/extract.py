@@ -26,9 +26,12 @@ import numpy as np
 from agent.drivers.radar.video import VideoOptions
 from agent.geo import wrap360
 from agent.messages import Plot, Scan
+from agent.perception.radar.cfar import background
 from agent.perception.radar.clutter import ClutterMap
-from agent.perception.radar.components import Components, measure, split
+from agent.perception.radar.components import Components, label_cells, measure, split
 from agent.perception.radar.frame import MAX_SAMPLES, PolarFrame
+from agent.perception.radar.masks import masked
+from agent.perception.radar.recall import Recall
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from agent.drivers.radar.video import Spoke
 
 _RING = 0.9  # a range cell lit over that part of the circle, from cell 0 on, is the transmitter's own pulse
+_RING_CELLS = 256  # at most
 _BROADENING = 3.0  # saturated video shows a strong point target up to this many beamwidths wide
 _SPLIT_STEPS = 5
 _WHOLE = 0.95  # of a turn: what a recording that ends in the middle of one may lack of it
@@ -61,6 +65,12 @@ class PlotExtractor:
         self.last = Extraction()
         self.frame = PolarFrame(self.options.azimuths, self.options.range_bias_m)
         self._clutter: ClutterMap | None = None
+        self._recall = Recall()
+        self._mask: NDArray[np.bool_] = np.zeros((0, 0), np.bool_)
+        self._weak = (
+            min(self.options.weak_level, self.options.min_level),
+            min(self.options.weak_margin, self.options.clutter_margin),
+        )
         self._saved = b""
         self._last_at_s: float | None = None
         self._last_scan_s: float | None = None
@@ -111,8 +121,11 @@ class PlotExtractor:
         self.frame.reset(spoke)
         o = self.options
         self._clutter = ClutterMap(
-            o.azimuths, len(spoke.samples), spoke.range_m, scans=o.clutter_scans, still_every=o.still_every
-        )
+            o.azimuths, len(spoke.samples), spoke.range_m, scans=o.clutter_scans, min_level=self._weak[0],
+            margin=self._weak[1],
+        )  # fmt: skip
+        self._recall.forget()
+        self._mask = masked(o.blank_sectors, o.azimuths, len(spoke.samples), self.frame.cell_m, self.frame.offset_m)
         if self._saved:
             saved, self._saved = self._saved, b""
             self._clutter.load(saved)
@@ -140,7 +153,10 @@ class PlotExtractor:
         cells = frame.levels.shape[1]
         levels = reject_interference(frame.levels)
         first = self._first_cell(levels)
-        index = clutter.exceedances(levels, min_level=o.min_level, margin=o.clutter_margin, first_cell=first)
+        lit = clutter.exceedances(levels, first_cell=first, masked=self._mask)
+        limit = np.maximum(clutter.limits(lit) + (o.clutter_margin - self._weak[1]), o.min_level)
+        lit, limit = self._among_neighbours(levels, lit, limit)
+        index = lit[levels.reshape(-1)[lit] >= limit]
         level = levels.reshape(-1)[index]
         label, n = split(
             index, level, azimuths=o.azimuths, cells=cells, thresholds=self._thresholds(),
@@ -153,14 +169,71 @@ class PlotExtractor:
             large=self._plots(at_s, found, np.flatnonzero(large), offset), blind_m=first * frame.cell_m, seen=seen
         )
         self.counters["large"] += int(large.sum())
-        taught = vessel[found.label] if n else np.zeros(0, bool)
-        clutter.learn(levels, index[inside][taught], unseen)
-        best = np.flatnonzero(vessel)
-        if len(best) > o.max_plots:
-            self.counters["cut"] += len(best) - o.max_plots
-            strength = found.count[best] * found.peak[best].astype(np.int64)
-            best = np.sort(best[np.argsort(-strength, kind="stable")][: o.max_plots])
-        return self._plots(at_s, found, best, offset)
+        strong = index[inside]
+        real = (vessel | large)[found.label]
+        weak, cells_of = self._again(at_s, levels, lit, strong[real], found, np.flatnonzero(vessel), offset)
+        self.counters["weak"] += len(weak.count)
+        clutter.learn(levels, np.concatenate((strong[vessel[found.label]], cells_of)), unseen)
+        plots = self._plots(at_s, found, self._strongest(found, np.flatnonzero(vessel), o.max_plots), offset)
+        room = o.max_plots - len(plots)
+        return plots + self._plots(at_s, weak, self._strongest(weak, np.arange(len(weak.count)), room), offset)
+
+    def _among_neighbours(
+        self, levels: NDArray[np.uint8], lit: NDArray[np.int64], limit: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The cells that stand out of those before and behind them, too, and what strong echoes need there."""
+        o = self.options
+        if o.cfar == "off" or not len(lit):
+            return lit, limit
+        around = background(levels, lit, o.cfar, math.ceil(o.cfar_guard_m / self.frame.cell_m))
+        keep = levels.reshape(-1)[lit] >= around + self._weak[1]
+        return lit[keep], np.maximum(limit[keep], np.ceil(around[keep] + o.clutter_margin).astype(np.int64))
+
+    def _strongest(self, c: Components, which: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+        if len(which) <= most:
+            return which
+        self.counters["cut"] += len(which) - most
+        return np.sort(which[np.argsort(-_strength(c)[which], kind="stable")][:most])
+
+    def _again(
+        self, at_s: float, levels: NDArray[np.uint8], lit: NDArray[np.int64], taken: NDArray[np.int64],
+        found: Components, vessels: NDArray[np.int64], offset: float,
+    ) -> tuple[Components, NDArray[np.int64]]:  # fmt: skip
+        """Echoes among the cells `lit` that hold none of the cells `taken`, and came before; and their cells."""
+        azimuths, cells = levels.shape
+        label, n = label_cells(lit, azimuths, cells)
+        old = np.zeros(n, np.bool_)
+        old[label[np.searchsorted(lit, taken)]] = True
+        new = ~old[label]
+        number = np.cumsum(~old) - 1
+        c = measure(lit[new], levels.reshape(-1)[lit[new]], number[label[new]], int((~old).sum()), azimuths, cells)
+        vessel, _ = self._judge(c)
+        which = np.flatnonzero(vessel)
+        which = which[np.argsort(-_strength(c)[which], kind="stable")]
+        bearing, range_m = self._places(c, which, offset)
+        width_m = range_m * np.radians(c.rows[which] * 360.0 / azimuths)
+        slack = 0.25 * np.hypot(width_m, c.cells[which] * self.frame.cell_m) + self.frame.cell_m
+        most = self._recall.most(at_s, range_m, slack)
+        which, bearing, range_m, slack = which[:most], bearing[:most], range_m[:most], slack[:most]
+        seen = which[self._recall.again(at_s, range_m, bearing, slack)]
+        strong_bearing, strong_m = self._places(found, vessels, offset)
+        self._recall.note(
+            at_s, np.concatenate((strong_m, range_m)), np.concatenate((strong_bearing, bearing)),
+            np.concatenate((_strength(found)[vessels], _strength(c)[which])),
+        )  # fmt: skip
+        chosen = np.zeros(len(c.count), np.bool_)
+        chosen[seen] = True
+        inside = chosen[c.label]
+        again = np.cumsum(chosen) - 1
+        kept = lit[new][inside]
+        return measure(kept, levels.reshape(-1)[kept], again[c.label[inside]], int(chosen.sum()), azimuths, cells), kept
+
+    def _places(
+        self, c: Components, which: NDArray[np.int64], offset: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Bearings (deg) and ranges (m) of components; the spoke's range is that of its last sample."""
+        bearing = (c.row[which] + offset) * (360.0 / self.options.azimuths)
+        return bearing, (c.cell[which] + 1.0) * self.frame.cell_m + self.frame.offset_m
 
     def _thresholds(self) -> tuple[int, ...]:
         low, high = self.options.min_level, self.options.full_level
@@ -169,7 +242,7 @@ class PlotExtractor:
 
     def _first_cell(self, levels: NDArray[np.uint8]) -> int:
         """Cells from the antenna outwards that are lit all around (the pulse's own leakage), or below `min_range_m`."""
-        lit = (levels >= self.options.min_level).mean(axis=0) >= _RING
+        lit = (levels[:, :_RING_CELLS] >= self.options.min_level).mean(axis=0) >= _RING
         ring = int(np.argmin(lit)) if not lit.all() else len(lit)
         ring += 1 if ring else 0  # the pulse's trailing edge
         return max(ring, math.ceil(self.options.min_range_m / self.frame.cell_m))
@@ -205,6 +278,10 @@ class PlotExtractor:
                 )
             )
         return tuple(out)
+
+
+def _strength(c: Components) -> NDArray[np.int64]:
+    return np.asarray(c.count * c.peak.astype(np.int64))
 
 
 def reject_interference(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
