@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.clock import SystemClock
@@ -35,8 +36,9 @@ PR_SET_PDEATHSIG = 1
 class Link:
     """The child's side of the channel, and what has been asked of it."""
 
-    def __init__(self, channel: Channel, anchor_s: float, sensor: Sensor) -> None:
+    def __init__(self, channel: Channel, anchor_s: float, sensor: Sensor, directory: Path) -> None:
         self.sensor = sensor
+        self.directory = directory
         self.clock = SystemClock(anchor_s)
         self.health = HealthTracker(sensor.name, sensor.stale_s, self.clock.now().t_s)
         self.stop = threading.Event()
@@ -110,7 +112,7 @@ def main(argv: list[str]) -> int:
         if message is None or message[0] != "start":
             return 1
         setup: dict[str, Any] = message[1]
-        link = Link(channel, float(setup["anchor_s"]), Sensor.model_validate(setup["sensor"]))
+        link = Link(channel, float(setup["anchor_s"]), Sensor.model_validate(setup["sensor"]), Path(setup["directory"]))
         _live(link, setup)
     except ChannelClosed:
         return 0

@@ -25,6 +25,7 @@ from agent.runtime.channel import Channel, ChannelClosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from agent.clock import SystemClock
     from agent.config.schema import Sensor
@@ -46,6 +47,7 @@ class ChildSensor:
         sensor: Sensor,
         kind: str,
         site_height_m: float,
+        directory: Path,
         clock: SystemClock,
         emit: Callable[[str, Measurement], None],
         desk: CameraDesk | None = None,
@@ -63,6 +65,7 @@ class ChildSensor:
                 "sensor": sensor.model_dump(mode="json"),
                 "anchor_s": clock.anchor_s,
                 "site_height_m": site_height_m,
+                "directory": str(directory),
             },
         ]
         self._clock = clock

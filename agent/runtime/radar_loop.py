@@ -10,6 +10,7 @@ from agent.drivers.table import load_driver
 from agent.errors import UnsupportedError
 from agent.messages import SensorState
 from agent.perception.radar.extract import PlotExtractor
+from agent.runtime.clutter_store import ClutterStore
 from agent.transport import open_transport
 from agent.transport.base import EndOfData
 
@@ -36,6 +37,7 @@ class RadarLoop:
         self._options = options
         self._decoder: Decoder[Spoke] = driver(link.sensor.name, options)
         self._extractors: dict[str, PlotExtractor] = {}
+        self._store = ClutterStore(link.directory)
         self._scans = 0
 
     def run(self, backoff: Backoff) -> None:
@@ -60,6 +62,7 @@ class RadarLoop:
                 if report is not None:
                     link.emit(report)
         finally:
+            self._store.save(self._extractors.values(), link.clock.now().t_s, at_once=True)
             self._decoder.close()
             transport.close()
 
@@ -79,10 +82,12 @@ class RadarLoop:
                 return  # a radar has two ranges; more sources than that are somebody's joke
             options = self._options.for_video(spoke.top_level)
             extractor = self._extractors[spoke.source] = PlotExtractor(spoke.source, options)
+            self._store.restore(extractor)
         scan = extractor.feed(spoke)
         if scan is not None:
             self._scans += 1
             self._link.emit(scan)
+            self._store.save(self._extractors.values(), spoke.at_s)
 
     def _counters(self) -> Counter[str]:
         total = Counter(self._decoder.counters)

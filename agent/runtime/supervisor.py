@@ -255,7 +255,7 @@ class Agent:
             worker = LineSensor(sensor, self.clock, self._emit)
         else:
             height_m = self.loaded.config.site.height_m
-            worker = ChildSensor(sensor, spec.runs, height_m, self.clock, self._emit, self._desk)
+            worker = ChildSensor(sensor, spec.runs, height_m, self.directory, self.clock, self._emit, self._desk)
         self.sensors[sensor.name] = worker
         worker.start()
 

@@ -116,6 +116,22 @@ class ClutterMap:
         head = _HEAD.pack(_MAGIC, azimuths, cells, self.range_m, self.scans_seen)
         return head + zlib.compress(self._mean.tobytes(), 1)
 
+    @staticmethod
+    def check(data: bytes) -> None:
+        """Look at a dumped map's head and sum.
+
+        Raises:
+            InputError: the bytes are no dumped map.
+
+        """
+        try:
+            magic, azimuths, cells, _, _ = _HEAD.unpack_from(data)
+            size = len(zlib.decompress(data[_HEAD.size :])) if magic == _MAGIC else -1
+        except (struct.error, zlib.error) as e:
+            raise InputError("the saved clutter map is damaged; the radar learns a new one") from e
+        if size != 2 * azimuths * cells:
+            raise InputError("the saved clutter map is none of this version; the radar learns a new one")
+
     def load(self, data: bytes) -> bool:
         """Take a dumped map over; False, and nothing changed, where it is of another range or size.
 

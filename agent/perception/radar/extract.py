@@ -110,9 +110,11 @@ class PlotExtractor:
         """Take a learned map over; it is used if the video turns out to have its range and size.
 
         Raises:
-            InputError: the bytes are no saved map (raised here or, before the first spoke, by the first `feed`).
+            InputError: the bytes are no saved map.
 
         """
+        if state:
+            ClutterMap.check(state)
         self._saved = state
         if self._clutter and state:
             self._clutter.load(state)

@@ -1,0 +1,59 @@
+"""Where a radar's learned clutter map lies while its process does not run.
+
+Promises:
+- one file per stream of video in the state directory, `clutter-NAME.map`, written aside and renamed: whole or none;
+- a map that is damaged is set aside as `.broken` and said in the log, and the radar learns a new one.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from agent.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from agent.perception.radar.extract import PlotExtractor
+
+log = logging.getLogger("vigia.radar")
+SAVE_S = 60.0
+
+
+class ClutterStore:
+    """The maps of one sensor's extractors."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._saved_s: float | None = None
+
+    def restore(self, extractor: PlotExtractor) -> None:
+        """Hand the stored map to a new extractor."""
+        path = self._path(extractor)
+        try:
+            state = path.read_bytes()
+        except FileNotFoundError:
+            return
+        try:
+            extractor.restore(state)
+        except InputError as e:
+            path.replace(path.with_suffix(".broken"))
+            log.warning("%s: %s", path.name, e)
+
+    def save(self, extractors: Iterable[PlotExtractor], now_s: float, *, at_once: bool = False) -> None:
+        """Store the maps, once in `SAVE_S`."""
+        if not at_once and self._saved_s is not None and now_s - self._saved_s < SAVE_S:
+            return
+        self._saved_s = now_s
+        for extractor in extractors:
+            if state := extractor.state():
+                path = self._path(extractor)
+                aside = path.with_suffix(".new")
+                aside.write_bytes(state)
+                aside.replace(path)
+
+    def _path(self, extractor: PlotExtractor) -> Path:
+        name = "".join(c if c.isalnum() or c in "-_." else "~" for c in extractor.source)
+        return self._directory / f"clutter-{name}.map"

@@ -1,0 +1,67 @@
+"""A learned clutter map outlives its process; a damaged one is set aside."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from agent.drivers.radar.video import VideoOptions
+from agent.perception.radar.extract import PlotExtractor
+from agent.runtime.clutter_store import ClutterStore
+from radar.spokes import Target, picture, spokes
+
+
+def learned(store: ClutterStore, turns: int) -> PlotExtractor:
+    extractor = PlotExtractor("radar-1/b", VideoOptions(azimuths=512))
+    store.restore(extractor)
+    levels = picture([Target(range_m=2500.0, bearing_deg=40.0)], noise=2.0)
+    for turn in range(turns):
+        for spoke in spokes(levels, start_s=1000.0 + 2.5 * turn):
+            extractor.feed(spoke)
+    return extractor
+
+
+def test_a_map_goes_over_a_restart(tmp_path: Path) -> None:
+    store = ClutterStore(tmp_path)
+    first = learned(store, 4)
+    store.save([first], 1000.0)
+    assert [p.name for p in tmp_path.iterdir()] == ["clutter-radar-1~b.map"]
+    again = learned(ClutterStore(tmp_path), 0)
+    assert again.state() == first.state()
+
+
+def test_saved_once_a_minute(tmp_path: Path) -> None:
+    store = ClutterStore(tmp_path)
+    extractor = learned(store, 3)
+    store.save([extractor], 1000.0)
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    store.save([extractor], 1059.0)
+    assert not list(tmp_path.iterdir())
+    store.save([extractor], 1061.0)
+    assert path.exists()
+    path.unlink()
+    store.save([extractor], 1062.0, at_once=True)
+    assert path.exists()
+
+
+@pytest.mark.parametrize("damage", ["cut", "bit", "none"])
+def test_a_damaged_map_is_set_aside(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
+    store = ClutterStore(tmp_path)
+    store.save([learned(store, 3)], 1000.0)
+    (path,) = tmp_path.iterdir()
+    data = bytearray(path.read_bytes())
+    if damage == "cut":
+        del data[len(data) // 2 :]
+    elif damage == "bit":
+        data[len(data) // 2] ^= 16
+    else:
+        data = bytearray(b"not a map")
+    path.write_bytes(data)
+    with caplog.at_level(logging.WARNING):
+        extractor = learned(ClutterStore(tmp_path), 3)
+    assert extractor.counters["scans"] == 2
+    assert "learns a new one" in caplog.text
+    assert [p.suffix for p in tmp_path.iterdir()] == [".broken"]
