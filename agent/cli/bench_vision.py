@@ -193,7 +193,7 @@ def _wall_ms(work: Callable[[], object]) -> float:
 def _child_pss_mb(clip: Path) -> float:
     """Proportional set size of a camera's process on the clip, as configured by default."""
     sensor = Sensor(name="bench", driver="camera", url=f"file://{clip}?loop=1")
-    child = ChildSensor(sensor, "camera", 20.0, SystemClock(), lambda _, __: None)
+    child = ChildSensor(sensor, "camera", 20.0, clip.parent, SystemClock(), lambda _, __: None)
     child.start()
     try:
         time.sleep(CHILD_S)

@@ -142,7 +142,7 @@ class Link:
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
         """What is published inside goes out in as few TCP segments as it fits into."""
-        sock = self._client.socket()
+        sock: Any = self._client.socket()  # paho's type of it lacks the options of TCP
         try:
             if sock is not None:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)

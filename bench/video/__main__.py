@@ -22,7 +22,7 @@ from agent.drivers.radar.navico import NavicoDecoder, NavicoOptions
 from agent.messages import Scan, Stamp, Tick, TrackPicture, TrackStatus
 from agent.perception.radar.extract import PlotExtractor
 from hardware_sim import scenario
-from hardware_sim.radar.video import Video, spokes
+from hardware_sim.radar.emissions import EMISSIONS, Station
 from hardware_sim.world import World
 
 REACH_M = 6000.0
@@ -64,7 +64,7 @@ def judge(sea: int, turns: int, seed: int, options: dict[str, str]) -> dict[str,
     confirmed: dict[str, int] = {}
     false_tracks: dict[int, int] = {}
     false_plots = scans = 0
-    for t, block in spokes(world, Video(world)):
+    for t, block in EMISSIONS["spokes"].stream(Station(world)):
         if scans >= turns:
             break
         for spoke in decoder.decode(block, Stamp(t_s=t, wall_s=t), "radar"):

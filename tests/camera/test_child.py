@@ -68,7 +68,7 @@ class Watched:
         self.sensor = Sensor(name="cam", driver="camera", url=url, options=given)
         clock = SystemClock()
         self.child = ChildSensor(
-            self.sensor, "camera", 20.0, clock, lambda _, m: self.said.append(m),
+            self.sensor, "camera", 20.0, model.parent, clock, lambda _, m: self.said.append(m),
             self.desk,  # type: ignore[arg-type] # its two methods
         )  # fmt: skip
         self.child.start()
