@@ -293,9 +293,9 @@ def _wait_ready(programs: _Programs, socket: Path, end: threading.Event) -> None
         except SensorUnavailable:
             time.sleep(0.2)
             continue
-        sensors = status["sensors"]
-        if status["publish"]["connected"] and sensors.get("camera-1", {}).get("state") == "ok":
-            return
+        camera = status["sensors"].get("camera-1", {}).get("state")
+        if status["publish"]["connected"] and camera in ("ok", "degraded"):
+            return  # degraded: until `go` time stands still, and a picture that stands still is told as frozen
         time.sleep(0.2)
     if not end.is_set():
         raise SensorUnavailable(f"the agent is not ready after {READY_S:g} s: {programs.tail('agent')}; {status}")
