@@ -217,7 +217,7 @@ def test_wrong_use_is_told_in_one_sentence() -> None:
         assert "Traceback" not in done.stderr
 
 
-FIRST_BYTES = {
+FIRST_BYTES: dict[str, bytes | tuple[bytes, ...]] = {
     "network": b"UdPbC\0\\s:RA0001,n:1",
     "navico_4g": bytes.fromhex("0100000000200002"),
     "cat240": bytes.fromhex("f0"),

@@ -5,7 +5,7 @@ Promises:
 - the beam is that of a line of slots fed as a cosine: first sidelobe -23 dB as IMO MSC.192(79) allows within 10
   degrees, then 12 dB an octave down to a floor of -40 dB; nothing beyond `REACH_DEG`;
 - a magnetron's rectangular pulse leaves its matched filter as a triangle; a compressed pulse is Gaussian and has range
-  sidelobes of -45 dB as far as the chirp is long.
+  sidelobes of -60 dB (a weighted, non-linear chirp) as far as the chirp is long.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ REACH_DEG = 20.0
 FLOOR_DB = -40.0
 CHIRP_M = 750.0
 """Length of the sidelobes on either side: a chirp of 5 microseconds."""
-RANGE_SIDELOBE_DB = -45.0
+RANGE_SIDELOBE_DB = -60.0
 _HALF_POWER_U = 1.189  # width of the cosine taper's main lobe in wavelengths per aperture
 _TRIANGLE = 1.0 / (2.0 - math.sqrt(2.0))  # half base of the triangle whose square is half at +-0.5
 

@@ -34,7 +34,7 @@ class Scale:
     top: int
 
 
-FOUR_BITS = Scale(first=1, step_db=4.0, top=15)
+FOUR_BITS = Scale(first=1, step_db=3.0, top=15)
 SIX_BITS = Scale(first=8, step_db=1.0, top=63)
 EIGHT_BITS = Scale(first=32, step_db=0.4, top=255)
 
