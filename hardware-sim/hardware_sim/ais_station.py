@@ -37,6 +37,7 @@ SART_SPACING_S = 75 * SLOT_S
 SART_NAV_STATUS = 14
 SART_AERIAL_M = 1.0
 SPEED_SIGMA_MPS, COURSE_SIGMA_DEG = 0.05, 0.7
+LATENCY_S = 0.2  # a report says where the ship was when it was put together
 DRAWS = 64  # random numbers are drawn so many at once
 AID_TYPES = {"buoy": 15, "rock": 4}
 """ITU-R M.1371-5, table 74: floating, not specified; structure off shore."""
@@ -105,15 +106,19 @@ class _Station:
     def positions(self) -> Iterator[Transmission]:
         rng = generator(self._world.seed, "ais-slots", self._vessel.id)
         nominal = float(rng.uniform(0.3, 2.5))
+        interval = self._interval(self._vessel.at(nominal))
         while True:
             for wait, v_noise, c_noise in rng.standard_normal((DRAWS, 3)).tolist():
-                state = self._vessel.at(nominal)
-                interval = reporting_interval_s(self._class, state.sog_mps, state.turn_dps)
                 early = max(-0.1, min(0.1, 0.05 * wait))
                 t = self._slot(nominal + early * min(interval, 10.0))
+                state = self._vessel.at(t - LATENCY_S)
                 if self._on(t):
-                    yield self._report(t, (v_noise, c_noise), None)
+                    yield self._report(t, state, (v_noise, c_noise), None)
+                interval = self._interval(state)
                 nominal += interval
+
+    def _interval(self, state: State) -> float:
+        return reporting_interval_s(self._class, state.sog_mps, state.turn_dps)
 
     def statics(self) -> Iterator[Transmission]:
         rng = generator(self._world.seed, "ais-static", self._vessel.id)
@@ -134,7 +139,7 @@ class _Station:
             noise = rng.standard_normal((SART_BURST, 2)).tolist()
             for i, n in enumerate(noise):
                 at = self._slot(t + i * SART_SPACING_S)
-                yield self._report(at, (n[0], n[1]), mmsi)
+                yield self._report(at, self._vessel.at(at - LATENCY_S), (n[0], n[1]), mmsi)
                 if i == 0 and burst % 4 == 0:
                     text = ais.SafetyText(mmsi=mmsi, text="SART ACTIVE")
                     state = self._vessel.at(at)
@@ -163,18 +168,14 @@ class _Station:
             aerial_m=self._vessel.kind.height_m if aerial_m is None else aerial_m,
         )
 
-    def _report(self, t: float, noise: tuple[float, float], sart_mmsi: int | None) -> Transmission:
-        measured = t - 0.2  # the report says where the ship was when it was put together
-        state = self._vessel.at(measured)
+    def _report(self, t: float, state: State, noise: tuple[float, float], sart_mmsi: int | None) -> Transmission:
         if self._class == "AtoN":
             return self._on_air(t, self.mmsi, lambda: self._aton(t), state)
         mmsi, aerial_m = (self.mmsi, None) if sart_mmsi is None else (sart_mmsi, SART_AERIAL_M)
-        return self._on_air(t, mmsi, lambda: self._position(t, measured, state, noise, sart_mmsi), state, aerial_m)
+        return self._on_air(t, mmsi, lambda: self._position(t, state, noise, sart_mmsi), state, aerial_m)
 
-    def _position(
-        self, t: float, measured: float, state: State, noise: tuple[float, float], sart_mmsi: int | None
-    ) -> ais.Position:
-        w = self._wander
+    def _position(self, t: float, state: State, noise: tuple[float, float], sart_mmsi: int | None) -> ais.Position:
+        w, measured = self._wander, t - LATENCY_S
         east = (
             state.east_m + GNSS_SIGMA_M * math.sin(measured / 97.0 + w[0]) + GNSS_SIGMA_M / 2 * math.sin(t / 31 + w[1])
         )

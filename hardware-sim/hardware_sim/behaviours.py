@@ -49,8 +49,9 @@ def _swayed_at(sways: tuple[Sway, ...], t: float) -> tuple[float, float]:
     """(displacement, velocity), both 0 displacement at t = 0."""
     way = speed = 0.0
     for s in sways:
-        way += s.amplitude_m * (math.sin(s.omega * t + s.phase) - math.sin(s.phase))
-        speed += s.amplitude_m * s.omega * math.cos(s.omega * t + s.phase)
+        angle = s.omega * t + s.phase
+        way += s.amplitude_m * (math.sin(angle) - math.sin(s.phase))
+        speed += s.amplitude_m * s.omega * math.cos(angle)
     return way, speed
 
 

@@ -100,13 +100,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-    chosen = scenario.load(args.scenario)
+    loaded = scenario.load(args.scenario)
     faults = tuple(parse_fault(f) for f in args.fault)
-    chosen = chosen.model_copy(update={"fault": (*chosen.fault, *faults)})
-    _check_faults(faults, args.disk)
+    chosen = loaded.model_copy(update={"fault": (*loaded.fault, *faults)})
     if args.fast:
         _run_fast(args, chosen)
         return
+    _check_faults(faults, loaded.fault, args.disk)
     from hardware_sim.run import Options, run  # noqa: PLC0415 - the other commands need no devices
 
     radar = () if args.no_radar else _emissions(args.radar, chosen.radar.emit)
@@ -158,11 +158,15 @@ def _record(args: argparse.Namespace) -> None:
     print(json.dumps({"file": str(args.file), "radar": names, "messages": count, "bytes": args.file.stat().st_size}))
 
 
-def _check_faults(faults: tuple[FaultTable, ...], disk: Path | None) -> None:
-    hub_s = sorted({f.name for f in faults if FAULTS[f.name].by == "hub"})
-    if hub_s:
-        raise UsageError(f"the fault {hub_s[0]} is the hub's: give it to `hub --fault`")
-    if disk is None and any(f.name == "disk-full" for f in faults):
+def _check_faults(asked: tuple[FaultTable, ...], scenario_s: tuple[FaultTable, ...], disk: Path | None) -> None:
+    """Refuse what cannot be done; say what somebody else has to do."""
+    for fault in asked:
+        if FAULTS[fault.name].by == "hub":
+            raise UsageError(f"the fault {fault.name} is the hub's: give it to `hub --fault`")
+    for fault in scenario_s:
+        if FAULTS[fault.name].by == "hub":
+            print(f"the scenario's fault {fault.name} is the hub's: give it to `hub --fault`", file=sys.stderr)
+    if disk is None and any(f.name == "disk-full" for f in (*asked, *scenario_s)):
         raise UsageError("the fault disk-full needs --disk DIR, a folder on a small filesystem of its own")
 
 
