@@ -4,10 +4,11 @@ Promises:
 - `at` is Unix seconds, `t` seconds since the start; positions are where the vessel's middle is;
 - zone crossings and speeds are found to a millisecond from the vessels' own motion, not from the one-second lines; a
   vessel that is in a zone at the start enters it at t = 0;
-- a `dark-vessel` event is due when a vessel of which it is expected has gone without AIS for `ais_wait_s` (since the
-  start, or since it switched its AIS off) and, if the expectation names a zone, is inside it; it comes once per vessel;
-- `speed` is due when a vessel of which it is expected first goes at `min_mps` (in the zone, if one is named), once;
-  neither of the two is due before the vessel is within the radar's range;
+- a `dark-vessel` event is due when a vessel of which it is expected has gone without AIS for `ais_wait_s` within the
+  radar's range (since the start, since it came into range, or since it switched its AIS off) and, if the expectation
+  names a zone, is inside it; it comes once per vessel;
+- `speed` is due when a vessel of which it is expected first goes at `min_mps` within the radar's range (and in the
+  zone, if one is named), once;
 - `ais-off`, `ais-on`, `ais-shift` and `sart-on` come from the vessels' tables;
 - a line with `clutter` is about something that is no vessel: to track it is no mistake, and no merit.
 """
@@ -93,6 +94,7 @@ class Found:
         self._zones = {z.name: z.polygon_m for z in world.scenario.zone}
         self._vessels = {v.id: v for v in world.vessels}
         self._said: set[tuple[str, str, str | None]] = set()
+        self._near_since: dict[str, float] = {}
 
     def between(self, since_s: float, until_s: float) -> list[dict[str, Any]]:
         """What happens in (since, until], in order. Spans have to be asked for in order."""
@@ -110,19 +112,37 @@ class Found:
         """When the condition of that alert first holds, if that is in (since, until]."""
         vessel = self._vessels[expect.vessel]
         polygon = self._zones[expect.zone] if expect.zone is not None else None
-        from_s = 0.0
+        near_s = self._in_range_since(vessel, since_s, until_s)
+        if near_s is None:
+            return None
+        from_s = near_s
         if expect.rule == "dark-vessel":
-            from_s = silent_since_s(vessel) + expect.ais_wait_s
+            from_s = max(near_s, silent_since_s(vessel)) + expect.ais_wait_s
 
         def holds(t: NDArray[np.float64]) -> NDArray[np.bool_]:
             s = vessel.trajectory.many(t)
             where = np.ones(len(t), dtype=np.bool_) if polygon is None else inside_many(s.east_m, s.north_m, polygon)
-            near = np.hypot(s.east_m, s.north_m) <= self._world.scenario.radar.range_m
-            return where & near & (t >= from_s) & (s.sog_mps >= expect.min_mps)
+            return where & self._in_range(vessel, t) & (t >= from_s) & (s.sog_mps >= expect.min_mps)
 
         if since_s == 0.0 and from_s <= 0.0 and holds(np.array([0.0]))[0]:
             return 0.0
         return next((t for t, on in changes(holds, since_s, until_s) if on), None)
+
+    def _in_range(self, vessel: Vessel, t: NDArray[np.float64]) -> NDArray[np.bool_]:
+        s = vessel.trajectory.many(t)
+        return np.hypot(s.east_m, s.north_m) <= self._world.scenario.radar.range_m
+
+    def _in_range_since(self, vessel: Vessel, since_s: float, until_s: float) -> float | None:
+        """When the vessel was first within the radar's range, from the start on; None: not until `until_s`."""
+        if vessel.id not in self._near_since:
+            if since_s == 0.0 and self._in_range(vessel, np.array([0.0]))[0]:
+                self._near_since[vessel.id] = 0.0
+            else:
+                came = (t for t, on in changes(lambda t: self._in_range(vessel, t), since_s, until_s) if on)
+                first = next(came, None)
+                if first is not None:
+                    self._near_since[vessel.id] = first
+        return self._near_since.get(vessel.id)
 
 
 def silent_since_s(vessel: Vessel) -> float:
