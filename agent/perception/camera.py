@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from agent.messages import Box
 
 STALE_S = 15.0
+WATCH_S = 0.2  # the picture is judged at most so often: its faults last seconds, and a look costs a millisecond or two
 _JPEG_QUALITY = 75
 
 
@@ -56,6 +57,7 @@ class CameraPipeline:
         self._last: tuple[U8, Detections] | None = None
         self._frames = 0
         self._on_land = 0
+        self._watched_s = -math.inf
         self._since_s: float | None = None
         self.use(detector)
 
@@ -87,7 +89,9 @@ class CameraPipeline:
         began_s = time.process_time()
         if self.stance is None:
             self.stance = StanceWatch(width / 2.0 / math.tan(math.radians(self.options.hfov_deg) / 2.0))
-        picture = self.watch.look(frame.image, at_s)
+        picture = self.watch.state
+        if picture is None or not 0.0 <= at_s - self._watched_s < WATCH_S:
+            picture, self._watched_s = self.watch.look(frame.image, at_s), at_s
         self.stance.look(frame.image, at_s, clear=not picture.fault)
         regions = self.look.regions(width, height, at_s)
         found = find_in(self._detector, frame.image, regions, min_score=self.options.min_score)
