@@ -146,11 +146,18 @@ class Detector:
 
 
 def feed(session: Session, canvas: U8, form: InputForm) -> dict[str, NDArray[Any]]:
-    """The graph's inputs: the picture, and its size (width, height) where the graph scales the boxes itself."""
+    """The graph's inputs: the picture; its size (width, height) where the graph scales the boxes itself (RT-DETR).
+
+    A mask [1, h, w] of what is picture and what is padding (DETR as Hugging Face exports it) says that all is picture.
+    """
+    height, width = canvas.shape[:2]
     tensors: dict[str, NDArray[Any]] = {}
     for name, shape, _ in session.inputs:
         if len(shape) == 4:
             tensors[name] = tensor(canvas, form)
+        elif len(shape) == 3:
+            rows, columns = (a if isinstance(a, int) else b for a, b in zip(shape[1:], (height, width), strict=True))
+            tensors[name] = np.ones((1, rows, columns), dtype=np.int64)
         else:
-            tensors[name] = np.array([[canvas.shape[1], canvas.shape[0]]], dtype=np.int64)
+            tensors[name] = np.array([[width, height]], dtype=np.int64)
     return tensors

@@ -138,7 +138,8 @@ def _input_form(session: Session, wanted: ModelOptions) -> tuple[InputForm, tupl
     path = session.path
     pictures = [i for i in session.inputs if len(i[1]) == 4]
     others = [i for i in session.inputs if len(i[1]) != 4]
-    if len(pictures) != 1 or any(i[1][-1] != 2 or i[2] != "tensor(int64)" for i in others):
+    known = all(kind == "tensor(int64)" and (len(s) == 3 or s[-1] == 2) for _, s, kind in others)
+    if len(pictures) != 1 or not known:
         seen = ", ".join(f"{n} {list(s)}" for n, s, _ in session.inputs)
         raise UnsupportedError(f"{path}: not a detector that Vigía can read: it wants {seen}, not one picture.")
     name, shape, kind = pictures[0]

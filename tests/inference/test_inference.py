@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from agent.errors import ConfigError, InputError, UnsupportedError, UsageError
 from agent.inference import layouts
 from agent.inference.boxes import Found, found, merge_views, nms
+from agent.inference.detector import feed
 from agent.inference.labels import COCO80, COCO91, vessels_among
 from agent.inference.layouts import Context
 from agent.inference.letterbox import InputForm, place, tensor
@@ -362,6 +363,21 @@ def test_labels_and_values_tell_layouts_of_one_shape(
     names = None if labels is None else tuple(f"boat {i}" for i in range(labels))
     model = constant_model(tmp_path / "m.onnx", outputs, size=128)
     assert load_detector(model, options=ModelOptions(labels=names, input="rgb01")).info.layout == layout
+
+
+@pytest.mark.parametrize("dims", [[1, 64, 64], ["batch", "height", "width"]])
+def test_a_mask_of_the_padding_is_fed_as_all_picture(tmp_path: Path, dims: list[int | str]) -> None:
+    """DETR as Hugging Face exports it: the sum of the mask is added to nothing, but it has to be there."""
+    base = constant_model(tmp_path / "m.onnx", {"logits": np.zeros((1, 9, 92), F4), "b": np.zeros((1, 9, 4), F4)})
+    model = onnx.load(str(base))
+    model.graph.input.append(onnx.helper.make_tensor_value_info("pixel_mask", onnx.TensorProto.INT64, dims))
+    onnx.save(model, str(base))
+    detector = load_detector(base)
+    assert detector.info.layout == "detr"
+    assert {k: v.shape for k, v in feed(detector._session, blank(64, 64), detector.info.form).items()} == {
+        "images": (1, 3, 64, 64),
+        "pixel_mask": (1, 64, 64),
+    }
 
 
 def test_no_object_wins_on_an_empty_sea(tmp_path: Path) -> None:
