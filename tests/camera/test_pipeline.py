@@ -105,6 +105,32 @@ def test_only_vessels_leave_and_a_model_without_any_is_refused(tmp_path: Path) -
         CameraPipeline(POSE, load_detector(model, options=ModelOptions(labels=("cat", "dog"))), "cam")
 
 
+def test_what_stands_on_land_is_counted_and_never_logged(tmp_path: Path) -> None:
+    outputs = np.zeros((1, 300, 6), np.float32)
+    outputs[0, :2] = [[5, 5, 25, 20, 0.9, 8], [30, 30, 60, 50, 0.8, 8]]
+    model = constant_model(tmp_path / "f.onnx", {"o": outputs})
+    left = ((0.0, 0.0), (0.4, 0.0), (0.4, 1.0), (0.0, 1.0))
+    pipeline = CameraPipeline(POSE.model_copy(update={"land": (left,), "min_score": 0.1}), load_detector(model), "cam")
+    seen = pipeline.process(frame(np.zeros((64, 64, 3), np.uint8)))
+    assert [round(b.x0) for b in seen.boxes] == [30]
+    assert dict(pipeline.health(100.0).counters)["boxes_on_land"] == 1.0
+    bare = CameraPipeline(POSE.model_copy(update={"min_score": 0.1}), load_detector(model), "cam")
+    assert len(bare.process(frame(np.zeros((64, 64, 3), np.uint8))).boxes) == 2
+
+
+def test_health_names_what_runs_otherwise_than_asked_and_what_the_budget_costs(tmp_path: Path) -> None:
+    other = load_detector(blob_model(tmp_path / "m.onnx"), providers=("cuda", "cpu"))
+    pipeline = CameraPipeline(POSE.model_copy(update={"cpu_share": 1e-6}), other, "cam")
+    pipeline.process(frame(dark_sea(noise=True)))
+    good = pipeline.health(100.0)
+    assert good.state is SensorState.OK
+    assert "CUDAExecutionProvider cannot be used here; running on CPUExecutionProvider" in good.sentence
+    pipeline.look.fps(100.0)
+    slow = pipeline.health(100.0)
+    assert slow.state is SensorState.DEGRADED
+    assert "over its budget" in slow.sentence
+
+
 def test_health_by_time(detector: Detector) -> None:
     pipeline = CameraPipeline(POSE, detector, "cam", stale_s=15.0)
     assert pipeline.health(100.0).state is SensorState.STARTING
