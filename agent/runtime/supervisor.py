@@ -127,7 +127,7 @@ class Agent:
         self._stop_sensors([n for n in self.sensors if n not in lasting])
         for name in lasting:
             worker = self.sensors[name]
-            if isinstance(worker, ChildSensor):
+            if isinstance(worker, ChildSensor) and new[name].driver == "camera":
                 worker.swap(new[name])
         self.loaded = loaded
         self._watch_the_box(loaded)
