@@ -2,7 +2,8 @@
 
 Promises:
 - a child is a fresh interpreter on a socket pair; frames and spokes never cross it, measurements and health do;
-- a child that ends, or says nothing for `HANG_S`, is killed and started anew with growing delays, and that is reported;
+- a child that ends, or says nothing for `HANG_S` (`START_S` at first), is killed and started anew with growing delays;
+  that is reported;
 - a child ends when its parent does (end of the socket, PR_SET_PDEATHSIG).
 """
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("vigia.sensor")
 ORDERS_S = 1.0  # how often a camera is told where to look
 HANG_S = 20.0  # a healthy child sends at least a heartbeat every second
+START_S = 120.0  # before its first word it loads libraries and a model: long on a slow processor with a cold disk
 # A camera's frames are megabytes that come and go: given back to the system at once they cost 10-20 MB less a child.
 MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "1048576", "MALLOC_TRIM_THRESHOLD_": "1048576"}
 
@@ -139,16 +141,16 @@ class ChildSensor:
             self._stop.wait(backoff.failure(self._clock.now().t_s))
 
     def _listen(self, channel: Channel, backoff: Backoff) -> str:
-        heard_s = self._clock.now().t_s
+        heard_s, patience_s = self._clock.now().t_s, START_S
         while not self._stop.is_set():
             message = channel.recv(0.5)
             now_s = self._clock.now().t_s
             self._order(channel, now_s)
             if message is None:
-                if now_s - heard_s > HANG_S:
-                    return f"it said nothing for {HANG_S:g} s"
+                if now_s - heard_s > patience_s:
+                    return f"it said nothing for {patience_s:g} s"
                 continue
-            heard_s = now_s
+            heard_s, patience_s = now_s, HANG_S
             backoff.success(now_s)
             if self._handle(message) == "end":
                 self.finished = True

@@ -154,7 +154,7 @@ class Vm:
             s.sendall(command.encode() + b"\n")
             time.sleep(0.5)
 
-    def until(self, true: Callable[[], bool], what: str, timeout_s: float = 240.0) -> float:
+    def until(self, true: Callable[[], bool], what: str, timeout_s: float = 480.0) -> float:
         """Wait; the seconds it took."""
         began = time.monotonic()
         while not true():

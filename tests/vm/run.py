@@ -7,6 +7,7 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from faults.devices import checked
 
 from .machine import Vm
 
+Rows = Iterator[tuple[str, str]]  # what was tried, and what came of it
 CONFIG = """\
 [site]
 name = "vm"
@@ -66,40 +68,37 @@ class Talker(threading.Thread):
                 continue  # the adapter is unplugged
 
 
-def camera_and_line(vm: Vm) -> list[tuple[str, str]]:
+def serial_line(vm: Vm) -> Rows:
     vm.run("modprobe vivid n_devs=1 && udevadm settle")
     line = vm.run("ls /dev/serial/by-id").split()[0]
     vm.put("/etc/vigia/vigia.toml", CONFIG.format(line=line))
-    vm.run("systemctl enable -q --now vigia", timeout_s=240.0)
-    seen_s = vm.until(lambda: is_(vm, "cam", "ok"), "the camera")
+    vm.run("systemctl enable -q --now vigia", timeout_s=400.0)
     heard_s = vm.until(lambda: is_(vm, "arpa", "ok"), "the serial line")
-    out = [
-        ("a camera of the kernel (V4L2, vivid)", f"ok after {seen_s:.0f} s"),
-        ("a USB serial adapter", f"{line}: ok after {heard_s:.0f} s more"),
-    ]
+    yield "a USB serial adapter", f"{line}: ok after {heard_s:.0f} s"
     vm.monitor("device_del adapter")
     gone_s = vm.until(lambda: is_(vm, "arpa", "unavailable"), "unplugged")
-    said = status(vm)["sensors"]["arpa"]["evidence"]
+    yield "... unplugged", f"`unavailable` after {gone_s:.0f} s: {status(vm)['sensors']['arpa']['evidence']}"
     vm.monitor("device_add usb-serial,id=adapter,chardev=line")
     back_s = vm.until(lambda: is_(vm, "arpa", "ok"), "plugged in")
-    out.append(("... unplugged", f"`unavailable` after {gone_s:.0f} s: {said}"))
-    out.append(("... plugged in again", f"ok after {back_s:.0f} s, under the same name"))
-    return out
+    yield "... plugged in again", f"ok after {back_s:.0f} s, under the same name"
 
 
-def memory(vm: Vm) -> list[tuple[str, str]]:
+def camera(vm: Vm) -> Rows:
+    seen_s = vm.until(lambda: is_(vm, "cam", "ok"), "the camera")
+    yield "a camera of the kernel (V4L2, vivid)", f"ok after {seen_s:.0f} s more"
+
+
+def memory(vm: Vm) -> Rows:
     before = status(vm)["pid"]
     vm.run("systemctl set-property --runtime vigia MemoryHigh=infinity MemoryMax=40M")
     killed_s = vm.until(lambda: "oom-kill" in vm.run("journalctl -u vigia -n 50 --no-pager"), "the limit is enforced")
     vm.run("systemctl set-property --runtime vigia MemoryMax=1G")
     back_s = vm.until(lambda: status(vm)["pid"] not in (0, before), "back with more memory")
-    return [
-        ("memory beyond MemoryMax", f"killed after {killed_s:.0f} s (oom-kill in the journal)"),
-        ("... and enough again", f"restarted by systemd, answers after {back_s:.0f} s"),
-    ]
+    yield "memory beyond MemoryMax", f"killed after {killed_s:.0f} s (oom-kill in the journal)"
+    yield "... and enough again", f"restarted by systemd, answers after {back_s:.0f} s"
 
 
-def power(vm: Vm) -> list[tuple[str, str]]:
+def power(vm: Vm) -> Rows:
     vm.until(lambda: is_(vm, "arpa", "ok"), "at work before the cut")
     time.sleep(10.0)
     vm.cut_power()
@@ -108,7 +107,7 @@ def power(vm: Vm) -> list[tuple[str, str]]:
     vm.run("modprobe vivid n_devs=1")
     vm.until(lambda: is_(vm, "arpa", "ok"), "at work after the cut")
     said = vm.run("journalctl -u vigia -b --no-pager -o cat | grep recovery:").strip().splitlines()[0]
-    return [("the power is cut (QEMU killed)", f"at work {time.monotonic() - began:.0f} s after switching on; {said}")]
+    yield "the power is cut (QEMU killed)", f"at work {time.monotonic() - began:.0f} s after switching on; {said}"
 
 
 def main() -> int:
@@ -119,7 +118,7 @@ def main() -> int:
         talker = Talker(vm)
         talker.start()
         print("| what | result |\n|---|---|")
-        for part in (camera_and_line, memory, power):
+        for part in (serial_line, camera, memory, power):
             for what, result in part(vm):
                 print(f"| {what} | {result} |", flush=True)
         talker.stop.set()
