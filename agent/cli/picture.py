@@ -204,13 +204,14 @@ class Picture:
             print(f"A message could not be read: {self._store.last_error}", file=sys.stderr)
 
     def _show(self) -> None:
-        """The live state, once a second; it comes from the store, so what other consumers took is in it."""
+        """The live state, once a second at most; it comes from the store, so what other consumers took is in it."""
         if self._live is None or time.monotonic() < self._next_live:
             return
-        self._next_live = time.monotonic() + 1.0
-        now = time.time()
+        began, now = time.monotonic(), time.time()
         vessels = self._vessels.update(self._store.tracks(now - self._track_age_s), now)
         self._live.publish({
             "at": round(now, 1), "vessels": vessels, "alerts": self._store.open_alerts(), "nodes": self._store.nodes(),
             "counts": self._store.counts(),
         })  # fmt: skip
+        took_s = time.monotonic() - began
+        self._next_live = began + max(1.0, 5.0 * took_s)  # showing a large picture must not starve receiving it

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 LINK = "link"  # its own name in health messages
 CERTIFICATE = "certificate"
+_FORGET_AT_ONCE, _FORGET_S = 1000, 0.5  # a commit costs a disk its sync, a repeat costs the link 100 bytes
 _CERTIFICATE_DAYS = 14  # before the end: time enough to send somebody
 
 
@@ -83,6 +84,8 @@ class Courier:
         self._next_state = float("inf")
         self.choice = 0  # of the brokers, in the order of the configuration
         self._chosen_at = 0.0
+        self._forgettable: list[int] = []
+        self._forget_by = 0.0
         self._urgent = threading.Event()
         self._next_session = 0.0
         self._satisfied_at: float | None = None
@@ -137,6 +140,7 @@ class Courier:
 
     def say_goodbye(self) -> None:
         """End in order, or leave it to the last will."""
+        self._forget(1)
         link = self._link
         if link is not None:
             if self.let_in and self._send_state(self._monotonic(), online=False):
@@ -269,16 +273,17 @@ class Courier:
                         self._send_state(now, online=True)
                     self._sender.step(now)
             timeout = min(self._tuning.pump_s, self._sender.next_due(now), self._tracks.due_in(now))
+            if self._forgettable:
+                timeout = min(timeout, _FORGET_S)
             self._handle(link, link.pump(timeout, self._wake_out))
         except BrokerRefusedError as e:
             self.drop(f"the broker does not take messages from this box: {e}; check its access rules.")
 
     def _handle(self, link: links.Link, events: list[links.Event]) -> None:
-        forgettable: list[int] = []
         for event in events:
             now = self._monotonic()
             if isinstance(event, links.Acked):
-                forgettable += self._sender.puback(event.mid, event.code, event.refused, now)
+                self._forgettable += self._sender.puback(event.mid, event.code, event.refused, now)
             elif isinstance(event, links.Received):
                 self._received(event, now)
             elif isinstance(event, links.Connected):
@@ -287,8 +292,21 @@ class Courier:
                 self._subscribed(event, now)
             else:
                 self._closed(event)
-        if forgettable:
+        self._forget(1 if self._sender.satisfied else _FORGET_AT_ONCE)
+
+    def _forget(self, least: int) -> None:
+        """What the broker has taken, where its word is enough: many in one commit, or after a moment.
+
+        Who is killed before that sends them again, as the same messages.
+        """
+        now = self._monotonic()
+        if not self._forgettable:
+            self._forget_by = now + _FORGET_S
+        elif len(self._forgettable) >= least or now >= self._forget_by:
+            forgettable, self._forgettable = self._forgettable, []
+            self._forget_by = now + _FORGET_S
             self._outbox.forget(forgettable)
+            self._sender.forgotten(forgettable)
 
     def _connected(self, link: links.Link, event: links.Connected, now: float) -> None:
         self.let_in = True
@@ -333,6 +351,7 @@ class Courier:
 
     def _hang_up(self, now: float) -> None:
         """End a connection in order: nothing is wrong with it."""
+        self._forget(1)
         if self._link is not None:
             self._link.close()
             self._traffic = self._traffic.plus(self._link.traffic())

@@ -118,6 +118,7 @@ class Sender:
         self._overflow = False
         self._offered: deque[tuple[str, bytes]] = deque(maxlen=4)
         self._waiting: dict[int, _Waiting] = {}
+        self._taken: set[int] = set()  # the broker's word is enough for them, and the outbox still has them
         self._refusals: dict[int, int] = {}
         self._probe_gap_s = tuning.probe_s
         self._next_probe = 0.0
@@ -212,9 +213,14 @@ class Sender:
         self._refusals.pop(message.id, None)
         if not self._by_picture:
             self.acknowledged_total += 1
+            self._taken.add(message.id)
             return [message.id]
         self._waiting[message.id] = _Waiting(boot=message.boot, seq=message.seq, since=now)
         return []
+
+    def forgotten(self, ids: Iterable[int]) -> None:
+        """These have left the outbox."""
+        self._taken.difference_update(ids)
 
     def _refused(self, message: Message, code: int, why: str, now: float) -> None:
         if code not in _POISON_CODES:
@@ -345,13 +351,16 @@ class Sender:
 
     def _send(self, message: Message, now: float) -> bool:
         """Send one message unless it is under way or gone; False when the window had no room for it."""
-        if message.id in self._flying or message.id in self._waiting:
+        if self._has_gone_out(message.id):
             return True
         if not self._ensure_birth(message.boot, now) or self._slots() <= 0:
             return False
         self._launch(message.kind, message.payload, now, message)
         self._flying.add(message.id)
         return True
+
+    def _has_gone_out(self, message_id: int) -> bool:
+        return message_id in self._flying or message_id in self._waiting or message_id in self._taken
 
     def _send_live(self, now: float) -> None:
         while self._slots() > 0:
@@ -414,7 +423,7 @@ class Sender:
 
     def _next_old(self, *, health: bool) -> Message | None:
         chunk = self._chunks[health]
-        while chunk and (chunk[0].id in self._flying or chunk[0].id in self._waiting):
+        while chunk and self._has_gone_out(chunk[0].id):
             chunk.popleft()
         if not chunk and not self._drained[health]:
             chunk.extend(self._outbox.pending(self._cursors[health], 64, health=health, upto=self._upto))
