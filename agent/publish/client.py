@@ -119,6 +119,7 @@ class Publisher:
         self._stop_by = 0.0
         self._thread: threading.Thread | None = None
         self._next_chore = 0.0
+        self._images = 0
         self._alerts_since_seal = False
         self._next_seal = monotonic() + config.health_s
         self._courier = Courier(
@@ -242,7 +243,8 @@ class Publisher:
         if len(jpeg) > records.IMAGE_MAX_BYTES - 200:
             raise ProtocolError(f"the picture of {sensor} has {len(jpeg)} bytes: too large to be sent")
         with self._encoder_lock:
-            head = self._encoder.head(0, self._clock.now().t_s)
+            self._images += 1
+            head = self._encoder.head(self._images, self._clock.now().t_s)
             payload = records.encode_image(head, self._encoder.tables.index("sensors", sensor), command, jpeg)
         self._sender.offer("i", payload)
         self._courier.wake()

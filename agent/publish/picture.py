@@ -11,7 +11,6 @@ Promises:
 
 from __future__ import annotations
 
-import base64
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Any
@@ -178,9 +177,7 @@ class PictureReceiver:
         birth = self._birth_of(node, wire.head(payload, records.IMAGE_MAX_BYTES).boot16)
         if birth is None:
             raise ProtocolError("a picture came before the birth that names its camera")
-        row = wire.decode("i", payload, birth)[0]
-        row["jpeg"] = base64.b64encode(row["jpeg"]).decode()
-        return [{**row, "received_at": received_at}]
+        return [{**wire.decode("i", payload, birth)[0], "received_at": received_at}]
 
     def _message(self, name: str, node: _Node, kind: str, payload: bytes, received_at: float) -> list[dict[str, Any]]:
         head = wire.head(payload)

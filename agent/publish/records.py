@@ -7,6 +7,7 @@ Promises:
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import ProtocolError
@@ -41,7 +42,7 @@ def encode_image(head: tuple[int, ...], sensor: int, command: bytes, jpeg: bytes
 
 
 def decode(kind: str, row: list[Any], birth: Birth, base: dict[str, Any]) -> dict[str, Any]:
-    """The JSON object of a seal (v), a reply (r) or an image (i; its bytes under `jpeg`).
+    """The JSON object of a seal (v), a reply (r) or an image (i; its bytes in base64 under `jpeg`).
 
     Raises:
         ProtocolError: the payload is broken.
@@ -64,4 +65,5 @@ def decode(kind: str, row: list[Any], birth: Birth, base: dict[str, Any]) -> dic
         raise ProtocolError("an image names a sensor of the birth and the command that asked for it")
     if not isinstance(row[7], bytes):
         raise ProtocolError("an image is a byte string")
-    return {"type": "image", **base, "sensor": birth.sensors[row[5]], "command": row[6].hex(), "jpeg": row[7]}
+    jpeg = base64.b64encode(row[7]).decode()
+    return {"type": "image", **base, "sensor": birth.sensors[row[5]], "command": row[6].hex(), "jpeg": jpeg}

