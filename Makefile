@@ -10,7 +10,7 @@ ARGS ?=
 
 PEERS := $(patsubst tests/peers/%.txt,.venv-peers/%/.ready,$(wildcard tests/peers/*.txt))
 
-.PHONY: setup demo test lint peers bench fuzz nightly train clean deb wheelhouse lock test-booted faults soak test-vm
+.PHONY: setup demo test lint peers bench fuzz nightly train clean deb wheelhouse lock test-booted faults soak test-vm chaos
 
 $(VENV)/.run: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "make: $(PYTHON) -m venv failed: install Python 3.11 with its venv module (Debian: apt install python3-venv)"; exit 1; }
@@ -91,6 +91,10 @@ nightly: $(VENV)/.run
 
 fuzz: .venv-peers/fuzz/.ready
 	.venv-peers/fuzz/bin/python tests/fuzz/run.py $(ARGS)
+
+# kill -9 a thousand times with broker outages, bad links and full disks: hours; its result stands in docs/delivery.md
+chaos: $(VENV)/.run
+	$(BIN)/vigia bench outbox-chaos --rounds 1000 --out bench $(ARGS)
 
 train:
 	$(MAKE) -C hardware-sim/training train ARGS="$(ARGS)"

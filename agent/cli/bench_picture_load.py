@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import sqlite3
 import statistics
 import subprocess
@@ -95,6 +96,8 @@ class _Box:
 
 def measure(*, rounds: int, seed: int) -> dict[str, Any]:  # noqa: ARG001 - the shape of all benchmarks
     """The figures."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a socket a box, here and at the broker
     with tempfile.TemporaryDirectory(prefix="vigia-load-") as name:
         folder = Path(name)
         with BenchBroker(folder, "max_connections -1", "max_queued_messages 100000") as broker:

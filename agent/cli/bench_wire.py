@@ -19,6 +19,7 @@ from agent.messages import (
 )
 from agent.packing import to_json
 from agent.publish import wire
+from agent.publish.ashore import cot
 from agent.publish.birth import Birth
 
 BORN_S = 1_790_000_000.0
@@ -44,11 +45,15 @@ def measure(*, rounds: int, seed: int) -> dict[str, Any]:  # noqa: ARG001 - the 
         at_s=BORN_S + 40_000.0, source="radar-1", state=SensorState.DEGRADED, sentence="12 % of the spokes are missing",
         counters=(("spokes", 2048.0),),
     )  # fmt: skip
+    told = wire.decode("a", encoder.alert(alerts[0], 5000), encoder.tables.birth)[0]
+    shown = {**told, "vessel": "v1", "members": [{"node": birth.node, "track": told["track"]}]}
     return {
         "alert_bytes_p50": sizes[COUNT // 2],
         "alert_bytes_p95": sizes[int(COUNT * 0.95)],
         "track_bytes_in_batch_of_20": round(max(batches) / 20.0, 2),
         "health_bytes": len(encoder.health(health, 5000, changed=True)),
+        "alert_as_cot_xml_bytes": len(cot.event_xml(shown, BORN_S, 60.0, [told])),
+        "alert_as_cot_protobuf_bytes": len(cot.event_protobuf(shown, BORN_S, 60.0, [told])),
         "alert_as_json_bytes": len(json.dumps(to_json(alerts[0]), separators=(",", ":"))),
         "tracks_as_json_bytes_each": round(
             len(json.dumps(to_json(TrackPicture(at_s=0.0, tracks=tuple(tracks[:20]))))) / 20
