@@ -11,6 +11,7 @@ from agent.errors import UnsupportedError
 from agent.messages import SensorState
 from agent.perception.radar.extract import PlotExtractor
 from agent.runtime.clutter_store import ClutterStore
+from agent.runtime.further import FurtherInputs
 from agent.transport import open_transport
 from agent.transport.base import EndOfData
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from agent.transport.base import Chunk
 
 READ_S = 0.5
+READ_BESIDE_S = 0.05  # with further inputs, which wait for this long while the first is silent
 LOST_WARN = 0.1  # share of spokes lost in a scan from which it is worth a caution
 
 
@@ -36,6 +38,7 @@ class RadarLoop:
             raise UnsupportedError(f'driver "{link.sensor.driver}" gives no radar video; use it as a line sensor')
         self._options = options
         self._decoder: Decoder[Spoke] = driver(link.sensor.name, options)
+        self._further = FurtherInputs(options.also, link.clock)
         self._extractors: dict[str, PlotExtractor] = {}
         self._store = ClutterStore(link.directory)
         self._scans = 0
@@ -44,11 +47,13 @@ class RadarLoop:
         """Until the radar goes away (SensorUnavailable, EndOfData) or the parent says stop."""
         link = self._link
         transport = open_transport(link.sensor.url, link.clock)
+        further = self._further
+        wait_s = READ_BESIDE_S if self._options.also else READ_S
         try:
             link.health.opened(link.clock.now().t_s)
             while not link.stop.is_set():
                 try:
-                    chunk = transport.read(READ_S)
+                    chunk = transport.read(wait_s)
                 except EndOfData:
                     self._flush()
                     raise
@@ -56,6 +61,8 @@ class RadarLoop:
                 if chunk is not None:
                     self._decode(chunk, now_s)
                     backoff.success(now_s)
+                for beside in further.read(now_s):
+                    self._decode(beside, now_s)
                 link.beat()
                 counters = self._counters()
                 report = link.health.judge(now_s, counters, self._decoder.last_error, self._note())
@@ -65,6 +72,7 @@ class RadarLoop:
             self._store.save(self._extractors.values(), link.clock.now().t_s, at_once=True)
             self._decoder.close()
             transport.close()
+            further.close()
 
     def _decode(self, chunk: Chunk, now_s: float) -> None:
         for spoke in self._decoder.decode(chunk.data, chunk.at, chunk.stream):
@@ -104,4 +112,6 @@ class RadarLoop:
                 )
             if extractor.counters["no_heading"] > 4096 and not extractor.counters["scans"]:
                 return SensorState.DEGRADED, "the spokes carry no heading: set heading_deg, or feed the radar a heading"
+        for sentence in self._further.down.values():
+            return SensorState.DEGRADED, f"a further input is not there: {sentence}"
         return None

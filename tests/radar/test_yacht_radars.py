@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from agent.drivers.radar.framed import VideoDecoder
 from agent.drivers.radar.furuno import FurunoDecoder, FurunoOptions, unfold
-from agent.drivers.radar.garmin import GarminDecoder
+from agent.drivers.radar.garmin import GarminDecoder, GarminOptions
 from agent.drivers.radar.raymarine import RaymarineDecoder, RaymarineOptions, unrun
-from agent.drivers.radar.video import Spoke, VideoOptions
+from agent.drivers.radar.video import Spoke
 from agent.errors import ProtocolError
 from agent.messages import Stamp
 from radar.yacht_packer import (
@@ -158,7 +158,7 @@ def test_a_compass_beside_the_video() -> None:
     )
     assert spoke[0].heading_deg == 123.4
     assert old[0].heading_deg is None
-    surveyed = GarminDecoder("radar", VideoOptions(heading_deg=10.0))
+    surveyed = GarminDecoder("radar", GarminOptions(heading_deg=10.0))
     list(surveyed.decode(b"$HEHDT,123.4,T*2B\r\n", AT, "10.0.0.1:10110"))
     assert feed(surveyed, garmin_spoke(b"abc", 0))[0].heading_deg == 10.0
 

@@ -19,9 +19,10 @@ import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import Field
 
 from agent.drivers.radar.framed import VideoDecoder
-from agent.drivers.radar.video import Spoke
+from agent.drivers.radar.video import Spoke, VideoOptions
 from agent.errors import ProtocolError
 from agent.geo import wrap360
 
@@ -42,8 +43,18 @@ _REPORTS = {
 }  # fmt: skip
 
 
+class GarminOptions(VideoOptions):
+    """Options of a Garmin radar: those of all radar video, for its spokes."""
+
+    azimuths: int = Field(
+        default=TURN // STEP, ge=90, le=8192, description="bins per turn: the radar's spokes per turn"
+    )
+
+
 class GarminDecoder(VideoDecoder):
     """Driver `garmin`. Further counter: reports. `gauges`: scan_speed, transmitting, range_m, state, countdown_s."""
+
+    Options = GarminOptions
 
     starts = re.compile(rb"(?s).\x09\x00\x00")
     start_octets = 4

@@ -53,6 +53,7 @@ _RD_BEACONS = (36, 56)  # octets, to 224.0.0.1:5800
 class RaymarineOptions(VideoOptions):
     """Options of a Raymarine radar: those of all radar video, and what its messages leave open."""
 
+    azimuths: int = Field(default=250, ge=90, le=8192, description="bins per turn: 250 of a Quantum, 2048 of an RD")
     doppler: bool = Field(default=False, description="Quantum 2 with Doppler on: 254 is receding, 255 approaching")
     unverified: bool = Field(
         default=False, description="take RD ranges from a layout that no recording confirms: compare with the display"

@@ -11,9 +11,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from agent.drivers.base import DriverOptions
+from agent.errors import ConfigError
+from agent.transport.url import parse_url
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,6 +60,9 @@ class VideoOptions(DriverOptions):
     trust_heading: bool = Field(
         default=True, description="false: always use heading_deg, whatever heading the spokes carry"
     )
+    also: tuple[str, ...] = Field(
+        default=(), max_length=8, description="more udp:// addresses of this radar: second range, reports, a compass"
+    )
     bearing_bias_deg: float = Field(default=0.0, ge=-180.0, le=180.0, description="alignment of the antenna, added")
     range_bias_m: float = Field(default=0.0, ge=-1000.0, le=1000.0, description="trigger delay as a range, added")
     range_scale: float = Field(default=1.0, gt=0.5, lt=2.0, description="factor on the radar's range")
@@ -92,6 +97,18 @@ class VideoOptions(DriverOptions):
     )
     prominence: int = Field(default=3, ge=1, description="levels by which two echoes stand above what joins them")
     max_plots: int = Field(default=1000, ge=1, description="of one turn, strongest first")
+
+    @field_validator("also")
+    @classmethod
+    def _addresses(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            try:
+                scheme = parse_url(url).scheme
+            except ConfigError as e:
+                raise ValueError(str(e)) from e
+            if scheme != "udp":
+                raise ValueError(f"{url}: only udp:// addresses can be read beside a radar's own")
+        return urls
 
     def for_video(self, top_level: int) -> VideoOptions:
         """The same options with levels for video whose highest level is `top_level`."""
