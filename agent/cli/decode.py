@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Mapping
 
-    from agent.drivers.base import DriverOptions
+    from agent.drivers.base import Decoder, DriverOptions
     from agent.messages import Measurement
 
 NAME = "decode"
@@ -112,11 +112,7 @@ class _Lines:
         return 0
 
     def _speaks(self) -> Callable[[bytes], bool]:
-        if self.args.kind != "asterix":
-            return is_sentence
-        from agent.drivers.radar.asterix import is_asterix  # noqa: PLC0415 - drivers are imported when asked for
-
-        return is_asterix
+        return of_asterix(self.decoder) or is_sentence
 
     def _take(self, measurements: Iterable[Measurement], stream: str) -> None:
         counts = self.tally.setdefault(stream, Counter())
@@ -141,6 +137,15 @@ class _Lines:
                 emit({"type": "plot", "stream": stream, **to_json(plot)})
         else:
             emit({"type": type(m).__name__.lower(), **to_json(m)})
+
+
+def of_asterix(decoder: Decoder[Any]) -> Callable[[bytes], bool] | None:
+    """What tells an ASTERIX driver's streams from others in a capture; None of a driver that knows by itself."""
+    from agent.drivers.radar.asterix import AsterixDecoder, is_asterix  # noqa: PLC0415 - drivers when asked for
+
+    if not isinstance(decoder, AsterixDecoder):
+        return None
+    return lambda datagram: is_asterix(datagram, decoder.profiles)
 
 
 def _drawn(m: Scan | TrackReport) -> tuple[Plot, ...]:

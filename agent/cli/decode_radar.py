@@ -14,7 +14,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from agent.cli.decode import emit, parse_options
+from agent.cli.decode import emit, of_asterix, parse_options
 from agent.cli.ppi import write_ppi
 from agent.cli.recordings import recorded
 from agent.drivers.table import load_driver
@@ -130,7 +130,7 @@ class _Chain:
 def run_radar(args: argparse.Namespace) -> int:
     """Decode radar video and print."""
     chain = _Chain(args)
-    for chunk in recorded(args.file, port=args.port, group=args.group):
+    for chunk in recorded(args.file, port=args.port, group=args.group, speaks=of_asterix(chain.decoder)):
         chain.feed(chunk)
     chain.finish()
     video = [(s, t) for s, t in chain.tally.items() if t.spokes]

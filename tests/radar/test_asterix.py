@@ -143,8 +143,10 @@ def test_a_stream_finds_its_place_again() -> None:
 
 
 def test_what_is_asterix() -> None:
-    assert is_asterix(PLOT + NORTH)
-    assert not any(map(is_asterix, (b"", b"$GPHDT,1,T*00", PLOT[:-1], b"\x05\x00\x04\x80")))
+    assert is_asterix(PLOT + NORTH, (48,))
+    assert not is_asterix(PLOT + NORTH, (240,))
+    for data in (b"", b"$GPHDT,1,T*00", PLOT[:-1], b"\x05\x00\x04\x80", PLOT + b"\0"):
+        assert not is_asterix(data, range(256))
 
 
 def test_decode_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

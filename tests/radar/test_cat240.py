@@ -23,6 +23,8 @@ from agent.drivers.radar.cat240 import Cat240Decoder, Cat240Options, expand, mid
 from agent.errors import ProtocolError
 from agent.messages import Stamp
 from radar.asterix_packer import block, summary, video
+from radar.captures import ethernet, ipv4, pcap, udp
+from radar.spokes import navico_frame, navico_spoke
 from support.peers import peer_python
 
 if TYPE_CHECKING:
@@ -342,3 +344,15 @@ def test_what_stands_before_a_broken_record_of_a_block_counts() -> None:
         decoder = Cat240Decoder("radar")
         assert len(decode(data, decoder=decoder, stream=stream)) == 1
         assert (decoder.counters["records"], decoder.counters["errors"]) == (1, 1)
+
+
+def test_a_capture_of_several_protocols_shows_this_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mixed.pcap"
+    packets = [b"$HEHDT,10.0,T*15\r\n", navico_frame(navico_spoke()), bytes(50)]
+    frames = [(float(n), ethernet(ipv4(udp(p, 2000 + n)))) for n, p in enumerate(packets)]
+    frames += [(5.0 + n, ethernet(ipv4(udp(video(RAMP, 100, number=n, azimuth=n * 16), 21131)))) for n in range(3)]
+    path.write_bytes(pcap(frames))
+    assert main(["decode", "cat240", str(path), "--summary"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    out = json.loads(line)
+    assert (out["stream"], out["records"], out["spokes"], out["errors"]) == ("236.6.9.51:21131", 3, 3, 0)

@@ -24,7 +24,7 @@ from agent.drivers.radar.framed import FramedDecoder
 from agent.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from agent.messages import Stamp
 
@@ -174,10 +174,11 @@ def split_blocks(data: bytes) -> list[bytes]:
     return out
 
 
-def is_asterix(datagram: bytes) -> bool:
-    """Whether a datagram is blocks of published categories, whole ones."""
+def is_asterix(datagram: bytes, wanted: Container[int]) -> bool:
+    """Whether a datagram is whole blocks of published categories, one of them at least of a `wanted` category."""
     blocks = split_blocks(datagram)
-    return bool(blocks) and all(len(b) >= _HEAD and b[0] in _CATEGORIES and b[1] << 8 | b[2] == len(b) for b in blocks)
+    whole = all(len(b) >= _HEAD and b[0] in _CATEGORIES and b[1] << 8 | b[2] == len(b) for b in blocks)
+    return whole and any(b[0] in wanted for b in blocks)
 
 
 class AsterixOptions(DriverOptions):
