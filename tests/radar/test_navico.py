@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.drivers.radar.navico import NavicoDecoder, NavicoOptions, spoke_range_m
@@ -124,6 +124,7 @@ def test_every_well_formed_spoke_counts_whatever_its_status() -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(spokes=st.integers(0, 40), stated=st.integers(0, 255), extra=st.integers(0, 535))
+@example(spokes=33, stated=33, extra=0)
 def test_hostile_lengths_cost_a_counter_and_give_the_whole_spokes(spokes: int, stated: int, extra: int) -> None:
     decoder = NavicoDecoder("radar")
     got = decode(navico_frame(*[navico_spoke()] * spokes, stated=stated) + bytes(extra), decoder)

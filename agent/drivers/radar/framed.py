@@ -200,6 +200,8 @@ class VideoDecoder(FramedDecoder[Spoke]):
 
     def _hear(self, data: bytes, at: Stamp, stream: str) -> None:
         self.counters["bytes"] += len(data)
+        self.counters["units"] += 1
+        self.counters["ignored"] += 1  # as video; what they tell is heard all the same
         self.counters["sentences"] += 1
         self._compass = self._compass or NavDecoder(self.source)
         for m in self._compass.decode(data, at, stream):

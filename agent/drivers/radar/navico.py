@@ -120,7 +120,7 @@ class NavicoDecoder(VideoDecoder):
         if count:
             table = np.frombuffer(unit, _HEADER, count, FRAME_HEADER)
             yield from self._rows(table, at, stream)
-        if rest or whole != stated or not count:
+        if rest or count != stated or count != whole or not count:
             raise ProtocolError(f"a spoke datagram of {len(unit)} bytes states {stated} spokes of {SPOKE} bytes")
 
     def _rows(self, table: NDArray[np.void], at: Stamp, stream: str) -> Iterator[Spoke]:
