@@ -12,6 +12,7 @@ One publisher is one boot: a new configuration is a new publisher, with a new bo
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import threading
@@ -142,10 +143,13 @@ class Publisher:
         self._stop_by = self._monotonic() + timeout * 0.8
         self._stopping.set()
         self._courier.wake()
-        if self._thread is not None:
+        if self._thread is None:
+            self._courier.say_goodbye()
+        else:
             self._thread.join(timeout)
-            if not self._thread.is_alive():
-                self._courier.close()
+            if self._thread.is_alive():
+                return  # it still uses them
+        self._courier.close()
 
     def submit_alerts(self, alerts: Sequence[Alert]) -> None:
         """Commit alerts, then send them. Steps that the outbox has had before are not taken again.
@@ -208,7 +212,7 @@ class Publisher:
         if not entries:
             return []
         with self._encoder_lock:
-            committed = self._outbox.append(entries, birth=self._encoder.birth)
+            committed = self._outbox.append(entries, birth=self._encoder.birth, boot=self.boot)
         self._sender.announce(committed.messages, self._monotonic())
         self._courier.wake()
         for sentence in committed.refused:
@@ -354,7 +358,8 @@ class Publisher:
 
     def _round(self, now: float) -> None:
         self._tell_notes()
-        self._flush_deferred(now)
+        with contextlib.suppress(outboxes.SupersededError):  # the new publisher reports health now
+            self._flush_deferred(now)
         if now >= self._next_chore:
             self._next_chore = now + self._tuning.chores_s
             self._chores(now)

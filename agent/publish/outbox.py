@@ -85,6 +85,10 @@ class Committed:
     refused: tuple[str, ...] = ()
 
 
+class SupersededError(VigiaError):
+    """Somebody still writes for a boot that another one has replaced. Example: a publisher during a reload."""
+
+
 class Outbox:
     """The store, at `path`, of at most about `max_bytes`.
 
@@ -158,16 +162,22 @@ class Outbox:
 
     # ------------------------------------------------------------------ in
 
-    def append(self, entries: Sequence[Entry], birth: Callable[[], bytes] | None = None) -> Committed:
+    def append(
+        self, entries: Sequence[Entry], birth: Callable[[], bytes] | None = None, boot: int | None = None
+    ) -> Committed:
         """Store a batch in one commit; durable when this returns.
 
         `birth` gives this boot's birth after encoding, if encoding may have changed it: it goes into the same commit.
+        `boot` is the boot that the caller encodes for.
 
         Raises:
+            SupersededError: another boot has been started meanwhile: its numbers are not the caller's.
             VigiaError: the disk did not take it. Nothing of the batch is stored; the caller keeps it and tries again.
 
         """
         with self._lock:
+            if boot is not None and boot != self._boot:
+                raise SupersededError("another boot has been started on this outbox; nothing is stored for the old one")
             return self._store.write(lambda: self._append(entries, birth))
 
     def _append(self, entries: Sequence[Entry], birth: Callable[[], bytes] | None) -> Committed:

@@ -7,6 +7,7 @@ Promises:
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 JUDGEMENTS_KEPT = 200
 PICTURE_S = 8.0
+PROFILE_AFTER_S = 1.0  # the reply goes out under the old profile: the new one is a new boot
 _PAST = {"acknowledge": "acknowledged", "reject": "rejected"}
 
 
@@ -64,7 +66,9 @@ class Officer:
     def _profile(self, name: str) -> str:
         if name not in LINK_PROFILES:
             raise ProtocolError(f"there is no link profile {name!r}: {', '.join(LINK_PROFILES)}")
-        self._agent.set_link_profile(name)
+        change = threading.Timer(PROFILE_AFTER_S, self._agent.set_link_profile, [name])
+        change.daemon = True
+        change.start()
         return f"the link profile is {name} until the next reload or start"
 
     def _judge(self, command: Command) -> str:

@@ -19,7 +19,7 @@ from agent.clock import SystemClock
 from agent.config.schema import Publish, Site
 from agent.messages import AlertState, SensorHealth, Track, TrackPicture
 from agent.publish.client import Publisher
-from agent.publish.outbox import Outbox
+from agent.publish.outbox import Outbox, SupersededError
 from agent.publish.sender import Tuning
 from support.broker import Mosquitto, free_port
 from support.mqtt_proxy import MqttProxy
@@ -196,6 +196,18 @@ def test_a_backlog_of_an_older_boot_is_decoded_by_its_own_birth(
     rows = [json.loads(x) for x in picture.out.read_text().splitlines()]
     assert len({r["boot"] for r in rows if r["type"] == "alert"}) == 3
     box.wait(lambda s: s["queued"] == 0)
+
+
+def test_a_publisher_that_another_has_replaced_stores_nothing(tmp_path: Path, stop_all: list[Any]) -> None:
+    """A reload: numbers of the new boot never go out under the old one's name."""
+    box = Box(tmp_path, f"mqtt://127.0.0.1:{free_port()}")
+    stop_all.append(box)
+    old, box.publisher = box.publisher, Publisher(box.config, SITE, box.outbox, box.clock, box.health.append)
+    with pytest.raises(SupersededError):
+        old.submit_alerts([samples.alert(1, 0)])
+    old.stop(1.0)
+    box.raise_alerts(1, 2)
+    assert {m.boot for m in box.outbox.pending(0, 10, health=False)} == {box.publisher.boot}
 
 
 def test_an_alert_that_the_core_raises_again_after_a_crash_is_the_same_alert(
