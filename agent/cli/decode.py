@@ -75,6 +75,10 @@ def run(args: argparse.Namespace) -> int:
         return run_radar(args)
     if args.register:
         raise UsageError("--register is for radar video")
+    if args.plots and args.kind != "asterix":
+        raise UsageError(f"--plots: {args.kind} carries no plots; its targets come without that option")
+    if args.ppi and args.kind in ("ais", "nav"):
+        raise UsageError(f"--ppi: {args.kind} is no radar")
     return _Lines(args).run()
 
 

@@ -161,6 +161,16 @@ def test_decode_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["decode", "asterix", str(path), "--plots", "--option", "time=message"]) == 0
     rows = [json.loads(x) for x in capsys.readouterr().out.splitlines()]
     assert [(r["type"], r["at_s"], r["range_m"]) for r in rows] == [("plot", -43199.5, 9260.0)] * 2
+    for wrong in (["nmea", "--plots"], ["ais", "--ppi", str(picture)], ["garmin"]):
+        assert main(["decode", wrong[0], str(path), *wrong[1:]]) in (64, 65)
+
+
+def test_targets_of_sentences_are_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, picture = tmp_path / "arpa.nmea", tmp_path / "arpa.png"
+    path.write_bytes(b"$RATTM,11,11.4,13.6,T,7.0,20.0,T,0.0,0.0,N,,Q,,154125.82,A,*17\r\n")
+    assert main(["decode", "nmea", str(path), "--summary", "--ppi", str(picture)]) == 0
+    assert json.loads(capsys.readouterr().out)["measurements"] == 1
+    assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 # ---------------------------------------------------------------- another decoder
