@@ -111,6 +111,9 @@ class Rig:
         self.run_daemon()
         self.until(lambda s: all(s["sensors"].get(n, {}).get("state") == "ok" for n in self.devices), "all sensors ok")
         self.until(lambda s: s["publish"]["acked"] > 0 and s["open_alerts"] > 0, "alerts reach the picture")
+        self.until(
+            lambda _: '"type":"alert"' in (self.folder / "picture.jsonl").read_text(), "an alert is written down"
+        )
 
     def text(self) -> str:
         return CONFIG.format(broker=self.broker, publish=self.publish, checkpoint_s=self.checkpoint_s) + "".join(

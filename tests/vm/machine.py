@@ -102,7 +102,8 @@ class Vm:
         at = self.folder
         command = [
             "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1536", "-nographic",
-            "-kernel", str(kernel), "-initrd", str(initrd), "-append", "root=/dev/vda rw console=ttyS0 quiet",
+            "-kernel", str(kernel), "-initrd", str(initrd),
+            "-append", "root=/dev/vda rw console=ttyS0 quiet no_timer_check",
             "-drive", f"file={self.image},if=virtio,format=raw,cache=writeback", "-nic", "none",
             "-serial", f"file:{at}/console", "-monitor", f"unix:{at}/monitor,server=on,wait=off",
             "-device", "virtio-serial", "-chardev", f"socket,id=control,path={at}/control,server=on,wait=off",
