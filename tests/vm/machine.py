@@ -133,7 +133,7 @@ class Vm:
         for name in ("control", "line", "monitor"):
             (self.folder / name).unlink(missing_ok=True)
 
-    def run(self, script: str, timeout_s: float = 120.0) -> str:
+    def run(self, script: str, timeout_s: float = 300.0) -> str:
         """A shell script inside; what it printed."""
         assert self._control is not None
         mark = f"end-{time.monotonic_ns()}"

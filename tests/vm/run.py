@@ -39,9 +39,20 @@ checkpoint_s = 3
 """
 
 
+# what `vigia status` does, without loading its libraries: that takes the emulated processor half a minute each time
+ASK = """\
+import socket
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(60)
+s.connect("/var/lib/vigia/status.sock")
+while data := s.recv(65536):
+    print(data.decode(), end="")
+"""
+
+
 def status(vm: Vm) -> dict[str, Any]:
     try:
-        answer: dict[str, Any] = json.loads(vm.run("vigia status 2>/dev/null || echo '{}'"))
+        answer: dict[str, Any] = json.loads(vm.run(f"python3 -I -c '{ASK}' 2>/dev/null || echo '{{}}'"))
     except ValueError:
         return {"sensors": {}, "pid": 0}
     return answer or {"sensors": {}, "pid": 0}
