@@ -109,7 +109,7 @@ class Vm:
             "-device", "virtio-serial", "-chardev", f"socket,id=control,path={at}/control,server=on,wait=off",
             "-device", "virtserialport,chardev=control,name=control",
             "-device", "qemu-xhci", "-chardev", f"socket,id=line,path={at}/line,server=on,wait=off",
-            "-device", "usb-serial,id=adapter,chardev=line",
+            "-device", "usb-serial,id=adapter,chardev=line,port=1",
         ]  # fmt: skip
         self._qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + BOOT_S

@@ -89,7 +89,7 @@ def serial_line(vm: Vm) -> Rows:
     vm.monitor("device_del adapter")
     gone_s = vm.until(lambda: is_(vm, "arpa", "unavailable"), "unplugged")
     yield "... unplugged", f"`unavailable` after {gone_s:.0f} s: {status(vm)['sensors']['arpa']['evidence']}"
-    vm.monitor("device_add usb-serial,id=adapter,chardev=line")
+    vm.monitor("device_add usb-serial,id=adapter,chardev=line,port=1")
     back_s = vm.until(lambda: is_(vm, "arpa", "ok"), "plugged in")
     yield "... plugged in again", f"ok after {back_s:.0f} s, under the same name"
 
