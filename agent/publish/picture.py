@@ -21,7 +21,7 @@ from agent.publish import records, wire
 from agent.publish.ranges import Ranges
 from agent.publish.trust import Trust  # noqa: TC001 - a type of a parameter that callers look up
 
-BOOTS_KEPT = 32  # per node
+BOOTS_KEPT = 256  # per node, as many as a box remembers
 HELD_MAX = 2000  # messages of a node that wait for their birth
 ACK_RANGES_MAX = 100  # what does not fit is sent again by the box and dropped here
 STEPS_KEPT = 5000  # alerts whose newest step is remembered
