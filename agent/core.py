@@ -130,6 +130,10 @@ class Core:
             sensor_states=self._sensors,
         )  # fmt: skip
 
+    def continue_ids(self, newest_alert: int) -> None:
+        """Number alerts and situations from behind `newest_alert` on, if they do not stand there already."""
+        self._book.continue_ids(newest_alert)
+
     def state(self) -> bytes:
         """The checkpoint: CBOR `[format, version, crc32, body]`."""
         body = cbor2.dumps([

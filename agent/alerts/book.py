@@ -271,6 +271,12 @@ class AlertBook:
 
     # ------------------------------------------------------------------ checkpoint
 
+    def continue_ids(self, newest_alert: int) -> None:
+        """No alert up to this id, and no situation (there are never more of them), is given again."""
+        if newest_alert > self._alert_id:
+            self._alert_id = newest_alert
+            self._situation_id = max(self._situation_id, newest_alert)
+
     def state(self) -> list[Any]:
         """For the checkpoint."""
         names = [f.name for f in fields(Open)]

@@ -209,6 +209,11 @@ class Outbox:
         self._save_run()
         return Committed(messages=tuple(stored), refused=tuple(refused))
 
+    def newest_alert(self) -> int:
+        """The highest alert id that was ever committed here; 0 for none."""
+        with self._lock:
+            return int(self._db.execute("SELECT COALESCE(MAX(alert), 0) FROM keys").fetchone()[0])
+
     def _claim(self, key: tuple[int, int, int]) -> bool:
         cursor = self._db.execute("INSERT OR IGNORE INTO keys (alert, revision, at_ds) VALUES (?, ?, ?)", key)
         if cursor.rowcount and cursor.lastrowid:

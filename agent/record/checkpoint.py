@@ -2,7 +2,8 @@
 
 Promises:
 - a checkpoint on disk is whole or not there (written aside, synced, renamed); a broken one is set aside, not trusted;
-- checkpoint + tail of the log gives the core that was killed, with its track and alert identities.
+- checkpoint + tail of the log gives the core that was killed, with its track and alert identities, and the alerts that
+  it had raised but not yet committed.
 """
 
 from __future__ import annotations
@@ -14,27 +15,35 @@ from typing import TYPE_CHECKING
 
 import cbor2
 
+from agent.errors import ProtocolError
+from agent.messages import Alert
+from agent.packing import pack, unpack
 from agent.record.log import Position
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """State of the core after every event before `position`; `at_s` is its newest logic time."""
+    """State of the core after every event before `position`; `at_s` is its newest logic time.
+
+    `pending`: alerts that the core had raised by then and that are not in the outbox yet.
+    """
 
     at_s: float
     position: Position
     digest: str
     state: bytes
+    pending: tuple[Alert, ...] = ()
 
 
 def write_checkpoint(path: Path, c: Checkpoint) -> None:
     """Replace the checkpoint atomically."""
-    body = cbor2.dumps([VERSION, c.at_s, c.position.segment, c.position.offset, c.digest, c.state])
+    pending = [pack(a) for a in c.pending]
+    body = cbor2.dumps([VERSION, c.at_s, c.position.segment, c.position.offset, c.digest, c.state, pending])
     aside = path.with_suffix(".new")
     with aside.open("wb") as f:
         f.write(zlib.crc32(body).to_bytes(4, "little") + body)
@@ -57,15 +66,23 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     try:
         if zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
             raise ValueError("checksum")
-        version, at_s, segment, offset, digest, state = cbor2.loads(data[4:])
-        if version != VERSION:
+        version, at_s, segment, offset, digest, state, *later = cbor2.loads(data[4:])
+        if version not in (1, VERSION):  # 1 knew no pending alerts
             raise ValueError("version")
         return Checkpoint(
             at_s=float(at_s),
             position=Position(segment=str(segment), offset=int(offset)),
             digest=str(digest),
             state=bytes(state),
+            pending=tuple(_alert(row) for row in (later[0] if later else ())),
         )
-    except (ValueError, TypeError, cbor2.CBORDecodeError):
+    except (ValueError, TypeError, ProtocolError, cbor2.CBORDecodeError):
         path.replace(path.with_suffix(".broken"))
         return None
+
+
+def _alert(row: object) -> Alert:
+    alert = unpack(row)
+    if not isinstance(alert, Alert):
+        raise TypeError("not an alert")
+    return alert

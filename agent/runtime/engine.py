@@ -2,11 +2,13 @@
 
 Promises:
 - an event is in the log before the core acts on it; the log is synced before the alerts that rest on it are committed;
-- alerts are committed to the outbox before anything is sent; one that cannot be committed (disk full) is kept and tried
-  again, and no checkpoint is written over it;
+- alerts are committed to the outbox before anything is sent, and only when a restart would know them too: what they
+  rest on is in the log, or in a checkpoint that covers what the log could not take (disk full). What cannot be
+  committed is kept and tried again, and is part of every checkpoint meanwhile;
+- ids never repeat, also after log and checkpoint were lost: they go on behind the newest that the outbox has seen;
 - after kill -9: checkpoint + tail of the log give the same core again; alerts that the tail raises a second time carry
   the same (id, revision), and the outbox knows them;
-- a log that cannot be written is reported and does not stop the watch;
+- a log that cannot be written is reported and does not stop the watch; its events wait, bounded, to be written later;
 - an event that makes the core fail ends the process once, not for ever: its half-done state is never checkpointed, and
   the next start passes over that event and reports it.
 """
@@ -19,7 +21,7 @@ import threading
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from agent.core import Core
-from agent.errors import VigiaError
+from agent.errors import InputError, VigiaError
 from agent.messages import (
     Alert,
     AlertState,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("vigia.core")
 T = TypeVar("T")
+UNLOGGED_MAX = 20_000  # events that wait for a log that cannot be written: some minutes of a busy coast
 POISON_MAX = 10  # events of one tail that may be passed over because the core fails on them
 CLOCK_STEP_S = 0.5  # a wall clock that moved by more than this is told to the core
 
@@ -87,7 +90,8 @@ class Engine:
         self._checkpoint_s = 0.0
         self._offset_s: float | None = None
         self._new_config: LoadedConfig | None = None
-        self._log_failing = False
+        self._unlogged: list[tuple[float, Event]] = []  # what the log could not take yet
+        self._gap = False  # some of it was given up: only a checkpoint makes the log whole again
         self._replaying = 0  # number of the event in the tail that recovery is at
         self._poison = ""
         self._failed = False  # the core raised: its state is not to be kept
@@ -95,15 +99,18 @@ class Engine:
         self._intake: Intake
         self.sink: Sink  # changed by a reload
 
-    def recover(self) -> str:
-        """Bring back the core of the last run from checkpoint and log; one sentence on what was found."""
-        checkpoint = read_checkpoint(self._checkpoint_path)
+    def recover(self, newest_alert: int = 0) -> str:
+        """Bring back the core of the last run from checkpoint and log; one sentence on what was found.
+
+        `newest_alert`: the highest alert id that the outbox has seen; new ones go on behind it.
+        """
+        checkpoint = self._read_checkpoint()
         position = None
         if checkpoint is not None:
-            self.core = Core.restore(self.loaded.config, checkpoint.state)
             position, self.newest_s = checkpoint.position, checkpoint.at_s
         passed: set[int] = set()
         while True:
+            self._begin_from(checkpoint)
             try:
                 found = self._replay_tail(position, passed)
                 break
@@ -115,16 +122,36 @@ class Engine:
                 log.exception("event %d of the log's tail makes the core fail; it is passed over", self._replaying)
                 passed.add(self._replaying)
                 self._poison = f"{type(e).__name__}: {e}"
-                self.core = Core(self.loaded.config)
-                if checkpoint is not None:
-                    self.core = Core.restore(self.loaded.config, checkpoint.state)
+        self.core.continue_ids(newest_alert)
         before = "no checkpoint" if checkpoint is None else f"checkpoint of {checkpoint.at_s:.1f}"
         skipped = f", {len(passed)} events passed over that make the core fail" if passed else ""
         return f"{before}, {found}{skipped}"
 
+    def _read_checkpoint(self) -> Checkpoint | None:
+        """The last checkpoint if this build can go on from it; one of another build is set aside."""
+        checkpoint = read_checkpoint(self._checkpoint_path)
+        if checkpoint is None:
+            return None
+        try:
+            Core.restore(self.loaded.config, checkpoint.state)
+        except InputError as e:
+            log.warning("%s; tracks start anew, alert numbers go on", e)
+            self._checkpoint_path.replace(self._checkpoint_path.with_suffix(".broken"))
+            return Checkpoint(
+                at_s=checkpoint.at_s, position=checkpoint.position, digest="", state=b"", pending=checkpoint.pending
+            )
+        return checkpoint
+
+    def _begin_from(self, checkpoint: Checkpoint | None) -> None:
+        """The core and the uncommitted alerts of the checkpoint; without its state, new ones."""
+        self._pending = list(checkpoint.pending) if checkpoint is not None else []
+        if checkpoint is None or not checkpoint.state:
+            self.core = Core(self.loaded.config)
+        else:
+            self.core = Core.restore(self.loaded.config, checkpoint.state)
+
     def _replay_tail(self, position: Position | None, passed: set[int]) -> str:
         """Put the log behind `position` through the core, without the events numbered in `passed`."""
-        self._pending.clear()
         report, self._replaying = ReadReport(), 0
         for _, event in read_log(self._log_dir, position, report):
             self._replaying += 1
@@ -209,18 +236,25 @@ class Engine:
             self._commit()
 
     def _append(self, events: Sequence[tuple[float, Event]]) -> None:
+        """Write to the log, with what it could not take before; what it refuses waits."""
+        failing = "event-log" in self.health
+        self._unlogged += events
         try:
-            self._log.append(events)
+            self._log.append(self._unlogged)
         except OSError as e:
-            if not self._log_failing:
-                self._log_failing = True
+            over = len(self._unlogged) - UNLOGGED_MAX
+            if over > 0:
+                del self._unlogged[:over]
+                self._gap = True
+            if not failing:
                 self._trouble(
                     "event-log", f"the event log in {self._log_dir} cannot be written: {e.strerror}; free space"
                 )
         else:
-            if self._log_failing:
-                self._log_failing = False
-                self._checkpoint()  # the log has a gap: never replay across it
+            self._unlogged.clear()
+            if self._gap:
+                self._checkpoint()  # never replay across a gap
+            if failing and not self._gap:
                 self._trouble("event-log", "the event log is written again", SensorState.OK)
 
     def _take_effects(self, effects: Sequence[Effect], *, replayed: bool) -> None:
@@ -242,6 +276,8 @@ class Engine:
 
     def _commit(self) -> None:
         try:
+            if self._unlogged or self._gap:
+                self._write_checkpoint()  # what the log lacks has to be known to a restart in another way
             self._log.sync()
             self.sink.submit_alerts(tuple(self._pending))
         except (OSError, sqlite3.Error, VigiaError) as e:
@@ -263,25 +299,35 @@ class Engine:
             log.debug("not taken by the outbox: %s", e)  # the publisher reports its own trouble
 
     def _checkpoint(self) -> None:
-        if self._pending:
-            return
         self._checkpoint_s = self._clock.now().t_s
         try:
-            self._log.sync()
-            write_checkpoint(
-                self._checkpoint_path,
-                Checkpoint(
-                    at_s=self.newest_s,
-                    position=self._log.position,
-                    digest=self.loaded.digest,
-                    state=self.core.state(),
-                ),
-            )
+            self._write_checkpoint()
         except OSError as e:
             self._trouble("checkpoint", f"{self._checkpoint_path} cannot be written: {e.strerror}; free space")
         else:
             if "checkpoint" in self.health:
                 self._trouble("checkpoint", "checkpoints are written again", SensorState.OK)
+
+    def _write_checkpoint(self) -> None:
+        """The core as it is now, which covers all events so far, also those that the log could not take.
+
+        Raises:
+            OSError: it cannot be written; the last one stands.
+
+        """
+        self._log.sync()
+        write_checkpoint(
+            self._checkpoint_path,
+            Checkpoint(
+                at_s=self.newest_s,
+                position=self._log.position,
+                digest=self.loaded.digest,
+                state=self.core.state(),
+                pending=tuple(self._pending),
+            ),
+        )
+        self._unlogged.clear()
+        self._gap = False
 
     def _note_health(self, health: SensorHealth) -> None:
         self.health[health.source] = health

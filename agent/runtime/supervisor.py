@@ -57,13 +57,13 @@ class Agent:
         self.loaded = loaded
         self.directory = directory
         config = loaded.config
+        self.outbox = Outbox(directory / "outbox.sqlite", max_bytes=config.publish.outbox_max_bytes)
         self.engine = Engine(loaded, directory)
-        log.info("recovery: %s", self.engine.recover())
+        log.info("recovery: %s", self.engine.recover(self.outbox.newest_alert()))
         self.clock = SystemClock(not_before_s=self.engine.newest_s)
         self.intake = Intake(self.clock, tick_s=config.tracking.tick_s, reorder_s=config.tracking.reorder_s)
         self.key = load_or_make(directory / "node.key") if config.publish.sign else None
         self.officer = Officer(self)
-        self.outbox = Outbox(directory / "outbox.sqlite", max_bytes=config.publish.outbox_max_bytes)
         self.publisher = self._make_publisher(loaded)
         self.sensors: dict[str, LineSensor | ChildSensor] = {}
         self._desk = CameraDesk(self.engine, directory)
