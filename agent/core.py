@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from agent.messages import Effect, Event
 
 FORMAT = "vigia-core"
-VERSION = 2
+VERSION = 3
 AIS_NEAR_S = AIS_FRESH_S + 60.0  # how long a station's extrapolated place still counts against "no AIS here"
 
 
@@ -58,6 +58,7 @@ class Core:
 
     def __init__(self, config: Config) -> None:
         self._gate_m = config.ais.gate_m
+        self._origin = [config.site.lat, config.site.lon]  # where east and north of all tracks are counted from
         self._cameras = Cameras(config)
         self._picture = Picture(config)
         self._book = AlertBook(make_rules(config, self._picture.frame), exercise=config.site.exercise)
@@ -70,6 +71,11 @@ class Core:
     def now_s(self) -> float:
         """The newest time that any event has told."""
         return self._now_s
+
+    @property
+    def newest_alert(self) -> int:
+        """The highest alert id given so far; 0 for none."""
+        return self._book.newest_alert
 
     @property
     def config_digest(self) -> str:
@@ -138,7 +144,7 @@ class Core:
         """The checkpoint: CBOR `[format, version, crc32, body]`."""
         body = cbor2.dumps([
             self._now_s, self._digest, list(self._ais_heard.items()), [[n, s.value] for n, s in self._sensors.items()],
-            self._picture.state(), self._book.state(), self._cameras.state(),
+            self._picture.state(), self._book.state(), self._cameras.state(), self._origin,
         ])  # fmt: skip
         return cbor2.dumps([FORMAT, VERSION, zlib.crc32(body), body])
 
@@ -147,16 +153,20 @@ class Core:
         """The core whose `state()` is `data`, under `config` (which may be another one than it was made under).
 
         Raises:
-            InputError: the bytes are damaged, or of another version: start from the event log without them.
+            InputError: the bytes are damaged, of another version, or of another place: start without them.
             ConfigError: a rule of `config` cannot work as it is written.
 
         """
         body = _body(data)
         core = cls(config)
         try:
-            core._now_s, core._digest, heard, sensors, picture, book, cameras = cbor2.loads(body)
-            core._ais_heard = {n: t for n, t in heard}  # noqa: C416 - its own class; pairs, not a copy
-            core._sensors = {n: SensorState(s) for n, s in sensors}
+            core._now_s, core._digest, heard, sensors, picture, book, cameras, origin = cbor2.loads(body)
+            if origin != core._origin:
+                raise InputError("the checkpoint was made at another place: its tracks would stand where nobody is")
+            # a sensor that has been taken out of the configuration says nothing any more, good or bad
+            named = {s.name for s in config.sensor}
+            core._ais_heard = {n: t for n, t in heard if not named or n in named}
+            core._sensors = {n: SensorState(s) for n, s in sensors if not named or n in named}
             core._picture.restore(picture)
             core._book.restore(book)
             core._cameras.restore(cameras)

@@ -271,6 +271,11 @@ class AlertBook:
 
     # ------------------------------------------------------------------ checkpoint
 
+    @property
+    def newest_alert(self) -> int:
+        """The highest alert id given so far; 0 for none."""
+        return self._alert_id
+
     def continue_ids(self, newest_alert: int) -> None:
         """No alert up to this id, and no situation (there are never more of them), is given again."""
         if newest_alert > self._alert_id:

@@ -40,7 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ca-file", metavar="FILE")
     parser.add_argument("--cert-file", metavar="FILE")
     parser.add_argument("--key-file", metavar="FILE")
-    parser.add_argument("name", help="snapshot, acknowledge, reject, profile")
+    parser.add_argument(
+        "name", choices=("snapshot", "acknowledge", "reject", "profile"), help="snapshot, acknowledge, reject, profile"
+    )
     parser.add_argument("arguments", nargs="*", metavar="NAME=VALUE")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -117,6 +118,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the whole chain until the time is over or Ctrl-C."""
     out = _fresh(args.out)
+    _free(args.port)
     end = threading.Event()
     for s in (signal.SIGINT, signal.SIGTERM):
         signal.signal(s, lambda *_: end.set())
@@ -161,6 +163,19 @@ def _fresh(out: Path) -> Path:
     except OSError as e:
         raise InputError(f"{out} cannot be used for the demo's files: {e.strerror}; give another --out DIR") from e
     return out.resolve()
+
+
+def _free(port: int) -> None:
+    """Refuse a port that another program has: its page would be taken for ours."""
+    try:
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind(("127.0.0.1", port))
+    except (OSError, OverflowError) as e:
+        why = getattr(e, "strerror", None) or e
+        raise SensorUnavailable(
+            f"the page cannot use port {port} of 127.0.0.1: {why}; give another --port, or 0"
+        ) from e
 
 
 def _config(ready: dict[str, Any], broker: str, state: Path, port: int) -> str:

@@ -9,13 +9,14 @@ Promises:
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from agent import __version__
-from agent.errors import UsageError, VigiaError
+from agent.errors import SensorUnavailable, UsageError, VigiaError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,12 +80,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         if module is None:
             raise UsageError("no such command; see `vigia --help`")
         code: int = module.run(parsed)
+        sys.stdout.flush()
     except VigiaError as e:
         print(e, file=sys.stderr)
         return e.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `vigia ... | head` is no error
         return 0
+    except OSError as e:
+        if e.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered has no place either
+        print(f"the output cannot be written: {e.strerror}; free space and run it again", file=sys.stderr)
+        return SensorUnavailable.exit_code
     except KeyboardInterrupt:
         return 130
     return code

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from agent.config.load import ConfigProblems
-from agent.errors import InternalError, SensorUnavailable, VigiaError
+from agent.errors import ConfigError, InternalError, SensorUnavailable, VigiaError
 from agent.messages import SensorState
 from agent.runtime import configuration
 from agent.runtime.journal import setup_logging
@@ -53,11 +53,19 @@ def run(args: argparse.Namespace) -> int:
     _on_signals(stop, reload, wake)
     from agent.runtime.supervisor import Agent  # noqa: PLC0415 - a bad configuration is told before the costly imports
 
-    agent = Agent(loaded, directory)
+    try:
+        agent = Agent(loaded, directory)
+    except ConfigError as e:  # e.g. a key file that is not there
+        if rejected is not None or not (directory / LAST_GOOD).exists():
+            lock.close()
+            raise
+        log.error("%s cannot be used: %s; running on the last good configuration", args.config, e)  # noqa: TRY400 - as below
+        rejected = str(e)
+        agent = Agent(configuration.load(directory / LAST_GOOD), directory)
     try:
         agent.start()
         if rejected is None:
-            (directory / LAST_GOOD).write_text(loaded.text, encoding="utf-8")
+            _keep(directory / LAST_GOOD, loaded.text)
         else:
             agent.report("config", SensorState.DEGRADED, f"config_rejected: the last good one runs; {rejected}")
         while not stop.is_set():
@@ -106,9 +114,43 @@ def _reload(agent: Agent, path: Path) -> None:
         log.error("reload refused, nothing changed: %s", e)  # noqa: TRY400 - the sentence is the point, not the trace
         agent.report("config", SensorState.DEGRADED, f"config_rejected: {str(e).splitlines()[0]}")
         return
-    agent.reload(loaded)
-    agent.report("config", SensorState.OK, "configuration reloaded")
-    (agent.directory / LAST_GOOD).write_text(loaded.text, encoding="utf-8")
+    later = _not_before_a_start(agent.loaded, loaded)
+    try:
+        agent.reload(loaded)
+    except VigiaError as e:
+        log.error("reload refused, the old configuration goes on: %s", e)  # noqa: TRY400 - as above
+        agent.report("config", SensorState.DEGRADED, f"config_rejected: {e}")
+        return
+    _keep(agent.directory / LAST_GOOD, loaded.text)
+    if later:
+        sentence = f"configuration reloaded; {', '.join(later)} will hold from the next start on"
+        log.warning("%s: systemctl restart vigia", sentence)
+        agent.report("config", SensorState.DEGRADED, sentence)
+    else:
+        agent.report("config", SensorState.OK, "configuration reloaded")
+
+
+def _not_before_a_start(old: LoadedConfig, new: LoadedConfig) -> list[str]:
+    """Changed keys that a running daemon cannot take up."""
+    a, b = old.config, new.config
+    pairs = {
+        "tracking.tick_s": (a.tracking.tick_s, b.tracking.tick_s),
+        "tracking.reorder_s": (a.tracking.reorder_s, b.tracking.reorder_s),
+        "storage": (a.storage, b.storage), "web": (a.web, b.web), "metrics": (a.metrics, b.metrics),
+        "publish.outbox_max_bytes": (a.publish.outbox_max_bytes, b.publish.outbox_max_bytes),
+        "publish.sign": (a.publish.sign, b.publish.sign),
+    }  # fmt: skip
+    return [key for key, (before, after) in pairs.items() if before != after]
+
+
+def _keep(path: Path, text: str) -> None:
+    """Store the last good configuration, whole or not at all; a disk that refuses is no reason to stop the watch."""
+    aside = path.with_suffix(".new")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+    except OSError as e:
+        log.warning("%s cannot be written: %s; free space", path, e.strerror)
 
 
 def _on_signals(stop: threading.Event, reload: threading.Event, wake: threading.Event) -> None:

@@ -173,11 +173,11 @@ class _Reader:
         ):
             raw[table] = self._split_options(raw.get(table, []), table, model, kind, check)
         try:
-            config = schema.Config.model_validate(raw)
+            config: schema.Config | None = schema.Config.model_validate(raw)
         except ValidationError as e:
             self._validation(e, (), schema.Config)
-            return None
-        self._cross_checks(config)
+            config = None
+        self._cross_checks(raw)
         return config
 
     def _expand(self, value: Any, path: Path_) -> Any:
@@ -244,19 +244,17 @@ class _Reader:
                 message = e["msg"].removeprefix("Value error, ")
                 self.add(path, message[0].lower() + message[1:] + shown)
 
-    def _cross_checks(self, config: schema.Config) -> None:
-        named = {
-            "sensor": [s.name for s in config.sensor],
-            "zone": [z.name for z in config.zone],
-            "rule": [r.name for r in config.rule],
-        }
+    def _cross_checks(self, raw: dict[str, Any]) -> None:
+        """What one table says of another; on the raw document, so that other errors do not hide these."""
+        tables = {table: _tables(raw.get(table)) for table in ("sensor", "zone", "rule")}
+        named = {table: [t.get("name") for t in rows] for table, rows in tables.items()}
         for table, names in named.items():
             for i, name in enumerate(names):
-                if name in names[:i]:
+                if isinstance(name, str) and name in names[:i]:
                     self.add((table, i, "name"), f'two {table}s are called "{name}"', "give each its own name")
-        zones = named["zone"]
-        for i, rule in enumerate(config.rule):
-            zone = rule.options.get("zone")
+        zones = [z for z in named["zone"] if isinstance(z, str)]
+        for i, rule in enumerate(tables["rule"]):
+            zone = rule.get("options", {}).get("zone")
             if isinstance(zone, str) and zone not in zones:
                 close = difflib.get_close_matches(zone, zones, n=1)
                 hint = f'did you mean "{close[0]}"?' if close else "zones: " + (", ".join(zones) or "none defined")
@@ -267,6 +265,11 @@ class _Reader:
         file, line = _closest(self.places, path, self.file)
         key = ".".join(str(p) if isinstance(p, str) else str(p + 1) for p in path if p != "options")
         self.problems.append(Problem(file=file, line=line, key=key, message=message, hint=hint))
+
+
+def _tables(value: Any) -> list[dict[str, Any]]:
+    """The tables of an array of tables; nothing where it is something else, which is told elsewhere."""
+    return value if isinstance(value, list) and all(isinstance(t, dict) for t in value) else []
 
 
 def _known_keys(model: type[BaseModel], loc: tuple[str | int, ...]) -> set[str]:

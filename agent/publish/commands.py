@@ -160,6 +160,9 @@ class Desk:
                 self._finish(command, True, self._carry_out(command))
             except VigiaError as e:
                 self._finish(command, False, str(e))
+            except Exception as e:  # one command's surprise must not end the answering of all later ones
+                log.exception("command %s has failed unexpectedly", command.name)
+                self._finish(command, False, f"it failed unexpectedly ({type(e).__name__})")
 
     def _finish(self, command: Command, done: bool, sentence: str) -> None:
         log.info("command %s (%s): %s", command.name, command.id.hex(), sentence)

@@ -71,7 +71,11 @@ class EventLog:
 
     @property
     def position(self) -> Position:
-        """Where the next block will stand."""
+        """Where the next block will stand; before the first one, behind all that is there."""
+        if self._file is None and not self._name:
+            files = segments(self.directory)
+            if files:
+                return Position(segment=files[-1].name, offset=files[-1].stat().st_size)
         return Position(segment=self._name, offset=self._offset)
 
     def append(self, events: Sequence[tuple[float, Event]]) -> None:

@@ -111,14 +111,14 @@ class ChildSensor:
     def _run(self) -> None:
         backoff = Backoff()
         while not self._stop.is_set():
-            ours, theirs = socket.socketpair()
-            process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-m", "agent.runtime.child", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, **MALLOC},
-            )
-            theirs.close()
+            try:
+                ours, process = self._spawn()
+            except OSError as e:  # no memory, process or file handle is free just now
+                self._report(
+                    SensorState.UNAVAILABLE, f"the sensor's process cannot be started: {e.strerror}; trying again"
+                )
+                self._stop.wait(backoff.failure(self._clock.now().t_s))
+                continue
             self.pid = process.pid
             channel = self._channel = Channel(ours)
             try:
@@ -139,6 +139,23 @@ class ChildSensor:
                 SensorState.UNAVAILABLE, f"the sensor's process ended (exit {process.returncode}); restarting it"
             )
             self._stop.wait(backoff.failure(self._clock.now().t_s))
+
+    @staticmethod
+    def _spawn() -> tuple[socket.socket, subprocess.Popen[bytes]]:
+        ours, theirs = socket.socketpair()
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-m", "agent.runtime.child", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **MALLOC},
+            )
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return ours, process
 
     def _listen(self, channel: Channel, backoff: Backoff) -> str:
         heard_s, patience_s = self._clock.now().t_s, START_S

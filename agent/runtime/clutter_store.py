@@ -28,6 +28,7 @@ class ClutterStore:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._saved_s: float | None = None
+        self._failing = False
 
     def restore(self, extractor: PlotExtractor) -> None:
         """Hand the stored map to a new extractor."""
@@ -49,10 +50,20 @@ class ClutterStore:
         self._saved_s = now_s
         for extractor in extractors:
             if state := extractor.state():
-                path = self._path(extractor)
-                aside = path.with_suffix(".new")
-                aside.write_bytes(state)
-                aside.replace(path)
+                self._write(self._path(extractor), state)
+
+    def _write(self, path: Path, state: bytes) -> None:
+        """A map that cannot be stored is learned again after the next start: no reason to stop looking."""
+        aside = path.with_suffix(".new")
+        try:
+            aside.write_bytes(state)
+            aside.replace(path)
+        except OSError as e:
+            if not self._failing:
+                log.warning("%s cannot be written: %s; free space", path, e.strerror)
+            self._failing = True
+        else:
+            self._failing = False
 
     def _path(self, extractor: PlotExtractor) -> Path:
         name = "".join(c if c.isalnum() or c in "-_." else "~" for c in extractor.source)

@@ -15,6 +15,7 @@ Promises:
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sqlite3
 import threading
@@ -92,6 +93,7 @@ class Engine:
         self._new_config: LoadedConfig | None = None
         self._unlogged: list[tuple[float, Event]] = []  # what the log could not take yet
         self._gap = False  # some of it was given up: only a checkpoint makes the log whole again
+        self._refused_s = 0.0  # when the log last refused
         self._replaying = 0  # number of the event in the tail that recovery is at
         self._poison = ""
         self._failed = False  # the core raised: its state is not to be kept
@@ -208,8 +210,7 @@ class Engine:
         now = self._clock.now()
         if (loaded := self._new_config) is not None:
             self._new_config = None
-            self.core = Core.restore(loaded.config, self.core.state())
-            self.loaded = loaded
+            self._take_up(loaded)
             out.append((now.t_s, ConfigChange(at_s=self._not_back(now.t_s), digest=loaded.digest, toml=loaded.text)))
         offset_s = now.wall_s - now.t_s
         if self._offset_s is None or abs(offset_s - self._offset_s) > CLOCK_STEP_S:
@@ -217,6 +218,17 @@ class Engine:
             at_s = self._not_back(now.t_s)
             out.append((now.t_s, ClockChange(at_s=at_s, offset_s=round(offset_s, 3), error_ms=now.error_ms)))
         return out
+
+    def _take_up(self, loaded: LoadedConfig) -> None:
+        """The core under another configuration; where the site has moved, a new one whose numbers go on."""
+        old = self.core
+        try:
+            self.core = Core.restore(loaded.config, old.state())
+        except InputError as e:
+            log.warning("%s; tracks start anew", e)
+            self.core = Core(loaded.config)
+            self.core.continue_ids(old.newest_alert)
+        self.loaded = loaded
 
     def _not_back(self, now_s: float) -> float:
         """Changes take effect where the core is in time: a little behind now, by the reorder window."""
@@ -238,10 +250,17 @@ class Engine:
     def _append(self, events: Sequence[tuple[float, Event]]) -> None:
         """Write to the log, with what it could not take before; what it refuses waits."""
         failing = "event-log" in self.health
+        now_s = self._clock.now().t_s
+        if self._gap:
+            with contextlib.suppress(OSError):  # said below, with the log's own refusal
+                self._write_checkpoint()  # never replay across a gap; it covers all but the new events
         self._unlogged += events
         try:
+            if failing and now_s - self._refused_s < 1.0:
+                return  # encoding all that waits takes a while: not at every turn
             self._log.append(self._unlogged)
         except OSError as e:
+            self._refused_s = now_s
             over = len(self._unlogged) - UNLOGGED_MAX
             if over > 0:
                 del self._unlogged[:over]
@@ -252,8 +271,6 @@ class Engine:
                 )
         else:
             self._unlogged.clear()
-            if self._gap:
-                self._checkpoint()  # never replay across a gap
             if failing and not self._gap:
                 self._trouble("event-log", "the event log is written again", SensorState.OK)
 

@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import SensorUnavailable
@@ -56,7 +57,10 @@ class StatusServer:
             try:
                 connection, _ = listener.accept()
             except OSError:
-                return  # stop() closed it
+                if self._socket is None:
+                    return  # stop() closed it
+                time.sleep(1.0)  # no file handle is free: the next caller may be luckier
+                continue
             with connection, contextlib.suppress(OSError):  # a caller that hangs up has what it wanted
                 connection.settimeout(2.0)
                 connection.sendall(json.dumps(self._answer()).encode() + b"\n")

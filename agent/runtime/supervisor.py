@@ -9,6 +9,7 @@ Promises:
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -58,6 +59,14 @@ class Agent:
         self.directory = directory
         config = loaded.config
         self.outbox = Outbox(directory / "outbox.sqlite", max_bytes=config.publish.outbox_max_bytes)
+        try:
+            self._assemble(loaded, directory)
+        except VigiaError:
+            self.outbox.close()
+            raise
+
+    def _assemble(self, loaded: LoadedConfig, directory: Path) -> None:
+        config = loaded.config
         self.engine = Engine(loaded, directory)
         log.info("recovery: %s", self.engine.recover(self.outbox.newest_alert()))
         self.clock = SystemClock(not_before_s=self.engine.newest_s)
@@ -118,12 +127,25 @@ class Agent:
         return bool(self.sensors) and all(s.finished for s in self.sensors.values())
 
     def reload(self, loaded: LoadedConfig) -> None:
-        """Go on with another configuration."""
+        """Go on with another configuration.
+
+        Raises:
+            VigiaError: it cannot be used after all; the old one goes on.
+
+        """
         notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        try:
+            self._change_publisher(loaded)  # what can be refused comes first, while nothing has changed yet
+        except VigiaError:
+            with contextlib.suppress(VigiaError):  # a full disk: the old publisher is still there
+                self._change_publisher(self.loaded)
+            notify("READY=1")
+            raise
         old = {s.name: s for s in self.loaded.config.sensor}
         new = {s.name: s for s in loaded.config.sensor}
         same_site = loaded.config.site == self.loaded.config.site
         lasting = {n for n in self.sensors if same_site and n in new and _same_but_model(old[n], new[n])}
+        lasting -= {n for n in lasting if self._has_given_up(n)}
         self._stop_sensors([n for n in self.sensors if n not in lasting])
         for name in lasting:
             worker = self.sensors[name]
@@ -132,12 +154,16 @@ class Agent:
         self.loaded = loaded
         self._watch_the_box(loaded)
         self.engine.reconfigure(loaded)
-        self._change_publisher(loaded)
         for sensor in loaded.config.sensor:
             if sensor.name not in self.sensors:
                 self._start_sensor(sensor)
         notify("READY=1")
         log.info("configuration reloaded: %s", loaded.path)
+
+    def _has_given_up(self, name: str) -> bool:
+        """Whether the sensor waits for a person (a wrong model, file or option): a reload tries it again."""
+        health = self.engine.health.get(name)
+        return health is not None and health.state is SensorState.UNSUPPORTED
 
     def feed_watchdog(self) -> None:
         """Tell systemd that we live, if core and publisher do."""

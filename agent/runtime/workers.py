@@ -72,7 +72,8 @@ class LineSensor:
                 self._down(str(e))
             except VigiaError as e:
                 self._down(str(e), unsupported=True)
-                return  # nothing that waiting mends
+                self.finished = True  # nothing that waiting mends
+                return
             except Exception as e:  # one sensor's surprise must not end the others; said with its trace
                 log.exception("sensor %s stopped on an unexpected error and will be restarted", self.name)
                 self._down(f"internal error {type(e).__name__}: {e}; the sensor is being restarted")

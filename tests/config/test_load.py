@@ -101,3 +101,13 @@ def test_missing_variable_names_it() -> None:
 def test_two_sensors_of_one_name() -> None:
     again = '[[sensor]]\nname = "radar-1"\ndriver = "navico"\nurl = "udp://0.0.0.0:1"\n'
     assert 'two sensors are called "radar-1"' in load(GOOD + again)[0]
+
+
+def test_a_rule_without_its_zone_is_told_beside_other_errors() -> None:
+    site = '[site]\nname = "Cabo"\nlat = 43.38\nlon = -8.40\nheigth_m = 20\n'
+    text = site + '[[rule]]\nname = "r"\nkind = "zone-enter"\nzone = "Nowhere"\n'
+    with pytest.raises(ConfigProblems) as caught:
+        parse_config(text)
+    messages = " ".join(p.message for p in caught.value.problems)
+    assert "heigth_m" in messages
+    assert 'there is no zone "Nowhere"' in messages

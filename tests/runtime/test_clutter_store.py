@@ -65,3 +65,17 @@ def test_a_damaged_map_is_set_aside(tmp_path: Path, damage: str, caplog: pytest.
     assert extractor.counters["scans"] == 2
     assert "learns a new one" in caplog.text
     assert [p.suffix for p in tmp_path.iterdir()] == [".broken"]
+
+
+def test_a_disk_that_refuses_is_no_reason_to_stop_looking(tmp_path: Path) -> None:
+    class Learned:
+        source = "radar"
+
+        def state(self) -> bytes:
+            return b"map"
+
+    store = ClutterStore(tmp_path / "not-there")
+    store.save([Learned()], 1.0, at_once=True)  # type: ignore[list-item] # what the store asks of an extractor
+    (tmp_path / "not-there").mkdir()
+    store.save([Learned()], 2.0, at_once=True)  # type: ignore[list-item] # as above
+    assert [p.read_bytes() for p in (tmp_path / "not-there").iterdir()] == [b"map"]

@@ -107,6 +107,8 @@ def boot(tmp_path: Path, sink: Sink, newest_alert: int = 0) -> Engine:
 
 
 def hear(it: Engine, at_s: float) -> None:
+    assert isinstance(it._clock, ManualClock)
+    it._clock.t_s = at_s
     it._turn([(at_s, Nav(at_s=at_s, source="gps"))])
 
 
@@ -143,6 +145,37 @@ def test_without_log_and_checkpoint_an_alert_waits_and_a_restart_numbers_nothing
     after = Sink()
     boot(tmp_path, after)
     assert ids(after) == [1, 2, 3]  # the outbox knows these steps; nothing else is raised
+
+
+def test_a_log_that_gave_events_up_is_never_replayed_across_the_gap(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "UNLOGGED_MAX", 2)
+    sink = Sink()
+    it = boot(tmp_path, sink)
+    disk.log = disk.checkpoint = True
+    for k in range(5):
+        hear(it, 101.0 + 2 * k)
+    disk.log = disk.checkpoint = False
+    hear(it, 120.0)
+    assert ids(sink) == [1, 2, 3, 4, 5, 6]
+    after = Sink()
+    again = boot(tmp_path, after)
+    assert again.newest_s >= 120.0
+    assert again.core.newest_alert == 6
+
+
+def test_a_log_that_refuses_from_the_start_makes_no_checkpoint_that_replays_it_all(tmp_path: Path, disk: Disk) -> None:
+    it = boot(tmp_path, Sink())
+    hear(it, 101.0)
+    it.stop()
+    disk.log = True
+    hear(boot(tmp_path, Sink()), 110.0)
+    disk.log = False
+    after = Sink()
+    again = boot(tmp_path, after)
+    assert again.core.newest_alert == 2
+    assert ids(after) in ([], [2])
 
 
 def test_an_outbox_that_refuses_leaves_the_alerts_in_the_checkpoint(tmp_path: Path, disk: Disk) -> None:

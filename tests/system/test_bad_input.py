@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from agent.cli.bench_outbox_chaos import Coast
+from inference.blob_model import blob_model
 from support.broker import Mosquitto, free_port
 
 from .conftest import Daemon
@@ -230,4 +231,32 @@ def test_two_daemons_on_one_state_directory_are_refused(daemon: Daemon) -> None:
     done = vigia("run", "-c", str(daemon.config), "--state", str(daemon.state))
     assert done.returncode == 69
     assert "another vigia already runs" in done.stderr
+    assert daemon.stop() == 0
+
+
+def test_a_reload_that_cannot_be_used_after_all_changes_nothing(daemon: Daemon, tmp_path: Path) -> None:
+    daemon.start(SITE)
+    before = daemon.wait(lambda _: (daemon.state / "last-good.toml").exists())
+    assert daemon.process is not None
+    daemon.config.write_text(SITE + f'[publish]\nmac_key_file = "{tmp_path}/nowhere.key"\n')
+    daemon.process.send_signal(signal.SIGHUP)
+    said = daemon.wait(lambda s: "config_rejected" in s["sensors"].get("config", {}).get("evidence", ""))
+    assert "nowhere.key" in said["sensors"]["config"]["evidence"]
+    assert said["pid"] == before["pid"]
+    assert daemon.stop() == 0
+    daemon.start(daemon.config.read_text())
+    said = daemon.wait(lambda s: "config_rejected" in s["sensors"].get("config", {}).get("evidence", ""))
+    assert daemon.stop() == 0
+
+
+def test_a_reload_tries_a_sensor_again_that_had_given_up(daemon: Daemon, tmp_path: Path) -> None:
+    model = tmp_path / "m.onnx"
+    model.write_bytes(b"this is not a model")
+    url = f"http://127.0.0.1:{free_port()}/x.mjpg"
+    daemon.start(SITE + sensor("cam", "camera", url, f'model = "{model}"'))
+    daemon.sensor("cam", "unsupported")
+    blob_model(model, strides=(4, 8, 16))
+    assert daemon.process is not None
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.sensor("cam", "unavailable")  # nobody listens there: the camera is looked for again
     assert daemon.stop() == 0
