@@ -16,7 +16,6 @@ ALLOWED_SKIPS = (
     "network namespaces are not available here",  # an unprivileged CI cannot make them
     "mounts are not available here",  # nor these
     "this computer cannot boot a Debian in a container",  # a CI without root or without debootstrap
-    "no RTSP server on this machine",  # GStreamer's is a hundred megabytes: installed for the long run only
 )
 _unexpected: list[str] = []
 
