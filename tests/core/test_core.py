@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.config.schema import Config, Rule
+from agent.config.schema import Config, Rule, Sensor
 from agent.core import Core
 from agent.errors import InputError
 from agent.messages import Ais, AlertState, Event, Severity, Tick, TrackStatus
@@ -172,6 +172,28 @@ def test_a_damaged_checkpoint_is_refused() -> None:
     state[len(state) // 2] ^= 4
     with pytest.raises(InputError, match="checkpoint"):
         Core.restore(conf, bytes(state))
+
+
+def test_a_checkpoint_of_another_place_is_refused() -> None:
+    conf, events = demo(1)
+    core = Core(conf)
+    for event in events[:300]:
+        core.step(event)
+    moved = conf.model_copy(update={"site": conf.site.model_copy(update={"lat": conf.site.lat + 0.1})})
+    with pytest.raises(InputError, match="another place"):
+        Core.restore(moved, core.state())
+
+
+def test_a_receiver_taken_out_of_the_configuration_is_forgotten() -> None:
+    conf, events = demo(1)
+    core = Core(conf)
+    for event in events[:300]:
+        core.step(event)
+    assert core._ais_heard
+    other = Sensor(name="another", driver="ais", url="udp://127.0.0.1:1")
+    after = Core.restore(conf.model_copy(update={"sensor": (other,)}), core.state())
+    assert after._ais_heard == {}
+    assert Core.restore(conf, core.state())._ais_heard == core._ais_heard
 
 
 def test_hash_seed_changes_nothing(tmp_path: Path) -> None:
