@@ -1,7 +1,7 @@
 """Square training crops cut from the frames.
 
 Promises:
-- a crop is a function of (frames, run seed, its number): any worker can make any crop;
+- a crop is a function of (frames, run seed, its number, its side): any worker can make any crop;
 - about one in four has no vessel; of these a share is cut where an earlier model saw vessels that are not there;
 - scale, mirror, clutter and photometry vary; boxes that end up covered, cut or too small become IGNORED.
 """
@@ -32,7 +32,7 @@ MIN_LEFT_INSIDE = 0.4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crop:
-    """`image` (CROP_PX, CROP_PX, 3) BGR uint8; `boxes` (n, 4) x0, y0, x1, y1 px; `classes` (n,), IGNORED included."""
+    """`image` (side, side, 3) BGR uint8; `boxes` (n, 4) x0, y0, x1, y1 px; `classes` (n,), IGNORED included."""
 
     image: NDArray[np.uint8]
     boxes: NDArray[np.float32]
@@ -52,14 +52,15 @@ class Cropper:
         weight = (1 / np.sqrt(counts))[self._pool[:, 2]]
         self._chance = np.cumsum(weight / weight.sum())
 
-    def __call__(self, number: int) -> Crop:
-        """Crop `number` of the run."""
+    def __call__(self, number: int, side_px: int = CROP_PX) -> Crop:
+        """Crop `number` of the run, `side_px` wide and high."""
         rng = np.random.default_rng((self._seed, number))
         frame, x, y = self._place(rng)
-        size = CROP_PX / _scale(rng)
-        crop = self._cut(frame, x + rng.uniform(-0.42, 0.42) * size, y + rng.uniform(-0.42, 0.42) * size, size)
+        size = side_px / _scale(rng)
+        at = x + rng.uniform(-0.42, 0.42) * size, y + rng.uniform(-0.42, 0.42) * size
+        crop = self._cut(frame, at, size, side_px)
         if rng.random() < 0.5:
-            flipped = _mirrored(crop.boxes)
+            flipped = _mirrored(crop.boxes, side_px)
             crop = Crop(image=np.ascontiguousarray(crop.image[:, ::-1]), boxes=flipped, classes=crop.classes)
         classes = crop.classes
         if rng.random() < CLUTTER_SHARE:
@@ -81,22 +82,22 @@ class Cropper:
         height, width = self._frames.images[frame].shape[:2]
         return frame, float(rng.uniform(0, width)), float(rng.uniform(0, height))
 
-    def _cut(self, frame: int, x: float, y: float, size: float) -> Crop:
+    def _cut(self, frame: int, at: tuple[float, float], size: float, side_px: int) -> Crop:
         source = self._frames.images[frame]
         height, width = source.shape[:2]
         half = size / 2
-        left = round(np.clip(x, half, max(width - half, half)) - half)
-        top = round(np.clip(y, half, max(height - half, half)) - half)
+        left = round(np.clip(at[0], half, max(width - half, half)) - half)
+        top = round(np.clip(at[1], half, max(height - half, half)) - half)
         side = round(size)
         part = source[top : top + side, left : left + side]
         if part.shape[:2] != (side, side):
             below, right = side - part.shape[0], side - part.shape[1]
             part = _bytes(cv2.copyMakeBorder(part, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(PAD,) * 3))
-        factor = CROP_PX / side
+        factor = side_px / side
         how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-        image = np.array(part) if side == CROP_PX else _bytes(cv2.resize(part, (CROP_PX, CROP_PX), interpolation=how))
+        image = np.array(part) if side == side_px else _bytes(cv2.resize(part, (side_px, side_px), interpolation=how))
         whole = (self._frames.truths[frame].boxes - np.array([left, top, left, top], np.float32)) * factor
-        boxes = whole.clip(0, CROP_PX)
+        boxes = whole.clip(0, side_px)
         spread, kept = whole[:, 2:] - whole[:, :2], boxes[:, 2:] - boxes[:, :2]
         inside = kept.prod(1) / spread.prod(1).clip(min=1e-6)
         asked = (inside >= MIN_LEFT_INSIDE) & (kept.max(1, initial=0) >= 2.5)
@@ -105,9 +106,9 @@ class Cropper:
         return Crop(image=image, boxes=boxes[there].astype(np.float32), classes=classes[there])
 
 
-def _mirrored(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+def _mirrored(boxes: NDArray[np.float32], side_px: int) -> NDArray[np.float32]:
     out = boxes[:, [2, 1, 0, 3]]
-    out[:, [0, 2]] = CROP_PX - out[:, [0, 2]]
+    out[:, [0, 2]] = side_px - out[:, [0, 2]]
     return out
 
 

@@ -1,7 +1,9 @@
-"""The loss: quality focal loss on the scores, GIoU and L1 on the boxes of positive cells.
+"""The loss: quality focal loss on presence, cross-entropy on the kind of vessel, GIoU and L1 on the boxes.
 
-The score of a positive cell is taught the quality of its own box (generalised focal loss, Li et al. 2020), relative
-to the best cell of the same object: IoU alone is a poor teacher for boxes 3 to 8 px high, where a pixel halves it.
+The presence of a positive cell is taught the quality of its own box (generalised focal loss, Li et al. 2020), relative
+to the best cell of the same object, which is taught hardly less than 1: a score has to say whether there is a vessel.
+IoU alone is a poor teacher for boxes 3 to 8 px high, where a pixel halves it, and at night, when the lamps are seen
+and the hull is not.
 """
 
 from __future__ import annotations
@@ -12,9 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.network import decode
+from training.classes import VESSEL_CLASSES
+from training.network import PRESENCES, decode
 
 MIN_QUALITY = 0.5
+KIND_WEIGHT = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +48,12 @@ def overlaps(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 def detection_loss(
     raw: Tensor, logits: Tensor, batch: Batch, centres: Tensor, strides: Tensor
 ) -> tuple[Tensor, dict[str, float]]:
-    """Total loss and its parts. `raw` (B, N, 4), `logits` (B, N, classes); `centres` (N, 2), `strides` (N, 1)."""
+    """Total loss and its parts. `raw` (B, N, 4), `logits` (B, N, LOGITS); `centres` (N, 2), `strides` (N, 1)."""
     raw, logits = raw.float(), logits.float()
-    target = torch.zeros_like(logits)
+    presence, kinds = logits[..., :PRESENCES], logits[..., PRESENCES:]
+    target = torch.zeros_like(presence)
     count = max(len(batch.cell), 1)
-    box_loss = raw.sum() * 0.0
+    box_loss = kind_loss = raw.sum() * 0.0
     if len(batch.cell):
         mine = raw[batch.picture, batch.cell]
         at, pitch = centres[batch.cell], strides[batch.cell]
@@ -56,12 +61,19 @@ def detection_loss(
         want = torch.cat(((batch.box[:, :2] - at) / pitch, torch.log(batch.box[:, 2:] / pitch)), 1)
         l1 = functional.smooth_l1_loss(mine, want, beta=0.1, reduction="none").sum(1)
         best = torch.zeros(int(batch.owner.max()) + 1).scatter_reduce(0, batch.owner, iou.detach(), "amax")[batch.owner]
-        quality = (iou.detach() / best.clamp(min=1e-3)).clamp(0, 1) * best.clamp(min=MIN_QUALITY)
-        target[batch.picture, batch.cell, batch.label] = quality
+        quality = (iou.detach() / best.clamp(min=1e-3)).clamp(0, 1) * best.clamp(min=MIN_QUALITY).sqrt()
+        target[batch.picture, batch.cell, (batch.label - VESSEL_CLASSES + 1).clamp(min=0)] = quality
         box_loss = ((1 - giou) * 2.0 + l1 * 0.5).sum() / count
-    score = torch.sigmoid(logits)
+        vessel = batch.label < VESSEL_CLASSES
+        doubt = functional.cross_entropy(
+            kinds[batch.picture[vessel], batch.cell[vessel]], batch.label[vessel], reduction="none"
+        )
+        kind_loss = (doubt * quality[vessel]).sum() / count * KIND_WEIGHT
+    score = torch.sigmoid(presence)
     focal = (
-        functional.binary_cross_entropy_with_logits(logits, target, reduction="none") * (target - score).abs().square()
+        functional.binary_cross_entropy_with_logits(presence, target, reduction="none")
+        * (target - score).abs().square()
     )
     score_loss = (focal.sum(-1) * (~batch.ignored)).sum() / target.sum().clamp(min=1.0) * 2.0
-    return score_loss + box_loss, {"score": float(score_loss.detach()), "box": float(box_loss.detach())}
+    parts = {"score": score_loss, "box": box_loss, "kind": kind_loss}
+    return score_loss + box_loss + kind_loss, {name: float(part.detach()) for name, part in parts.items()}

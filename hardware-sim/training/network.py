@@ -2,9 +2,12 @@
 
 Promises:
 - input (B, 3, H, W) RGB 0..1, H and W multiples of 32; cells are ordered stride 4, 8, 16, row by row;
-- `forward` gives raw (B, N, 4) boxes and (B, N, classes) score logits; `Exported` decodes them inside the graph to
+- `forward` gives raw (B, N, 4) boxes and (B, N, LOGITS) logits; `Exported` decodes them inside the graph to
   (B, 4 + classes, N) with cx, cy, w, h in input pixels and scores 0..1, the layout of YOLOv8;
-- only 3x3 and 1x1 convolutions, ReLU, add and nearest upsampling: every accelerator of a small box has them.
+- the best vessel class of a box carries the score that there is a vessel at all, the others their odds against it:
+  a far boat that may be any of five kinds is not five weak boats;
+- besides the softmax over kinds only 3x3 and 1x1 convolutions, ReLU, add and nearest upsampling: every accelerator of a
+  small box has them.
 
 Stride 4 is what finds boats of 3 to 8 px; stride 32 is used inside only, for context, and predicts nothing.
 """
@@ -16,9 +19,14 @@ import math
 import torch
 from torch import Tensor, nn
 
+from training.classes import LABELS, VESSEL_CLASSES
+
 STRIDES = (4, 8, 16)
 MAX_LOG_SIZE = 6.0
 PRIOR = 0.01
+PRESENCES = 1 + len(LABELS) - VESSEL_CLASSES
+"""The first logits of a cell: a vessel, then each class that is none; the kinds of vessel follow."""
+LOGITS = PRESENCES + VESSEL_CLASSES
 
 
 def conv(inner: int, outer: int, size: int = 3, stride: int = 1) -> nn.Sequential:
@@ -48,25 +56,27 @@ def stage(inner: int, outer: int, blocks: int) -> nn.Sequential:
 class Head(nn.Module):
     """One level's prediction: a 3x3 trunk for scores, one for boxes, and a 1x1 each."""
 
-    def __init__(self, channels: int, classes: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        last_score, last_box = nn.Conv2d(channels, classes, 1), nn.Conv2d(32, 4, 1)
+        last_score, last_box = nn.Conv2d(channels, LOGITS, 1), nn.Conv2d(32, 4, 1)
         self.score = nn.Sequential(conv(channels, channels), last_score)
         self.box = nn.Sequential(conv(channels, 32), last_box)
         nn.init.normal_(last_score.weight, std=0.01)
         nn.init.normal_(last_box.weight, std=0.01)
-        last_score.load_state_dict({"bias": torch.full((classes,), -math.log((1 - PRIOR) / PRIOR))}, strict=False)
+        bias = torch.zeros(LOGITS)
+        bias[:PRESENCES] = -math.log((1 - PRIOR) / PRIOR)
+        last_score.load_state_dict({"bias": bias}, strict=False)
         last_box.load_state_dict({"bias": torch.zeros(4)}, strict=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, h*w, 4) and (B, h*w, classes)."""
+        """(B, h*w, 4) and (B, h*w, LOGITS)."""
         return self.box(x).flatten(2).transpose(1, 2), self.score(x).flatten(2).transpose(1, 2)
 
 
 class Detector(nn.Module):
     """Backbone to stride 32, top-down neck back to stride 4, one head for each of STRIDES."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Sequential(conv(3, 16, 3, 2), stage(16, 32, 1))
         self.s8 = stage(32, 64, 2)
@@ -75,7 +85,7 @@ class Detector(nn.Module):
         self.lateral = nn.ModuleList((conv(32, 32, 1), conv(64, 48, 1), conv(96, 64, 1)))
         self.down = nn.ModuleList((conv(48, 32, 1), conv(64, 48, 1), conv(128, 64, 1)))
         self.smooth = nn.ModuleList((conv(32, 32), conv(48, 48), conv(64, 64)))
-        self.heads = nn.ModuleList((Head(32, classes), Head(48, classes), Head(64, classes)))
+        self.heads = nn.ModuleList((Head(32), Head(48), Head(64)))
         self.up = nn.Upsample(scale_factor=2, mode="nearest")
 
     def levels(self, x: Tensor) -> list[Tensor]:
@@ -91,7 +101,7 @@ class Detector(nn.Module):
         return out
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Raw boxes (B, N, 4): centre offset in strides, log of size in strides; and score logits (B, N, classes)."""
+        """Raw boxes (B, N, 4): centre offset in strides, log of size in strides; and logits (B, N, LOGITS)."""
         parts = [head(level) for head, level in zip(self.heads, self.levels(x), strict=True)]
         return torch.cat([p[0] for p in parts], 1), torch.cat([p[1] for p in parts], 1)
 
@@ -101,6 +111,13 @@ def decode(raw: Tensor, centres: Tensor, strides: Tensor) -> Tensor:
     xy = centres + raw[..., :2] * strides
     wh = torch.exp(raw[..., 2:].clamp(-MAX_LOG_SIZE, MAX_LOG_SIZE)) * strides
     return torch.cat((xy, wh), -1)
+
+
+def scores(logits: Tensor) -> Tensor:
+    """Logits (..., LOGITS) to a score 0..1 for each of LABELS (..., classes)."""
+    presence = torch.sigmoid(logits[..., :PRESENCES])
+    kinds = torch.softmax(logits[..., PRESENCES:], -1)
+    return torch.cat((presence[..., :1] * kinds / kinds.amax(-1, keepdim=True), presence[..., 1:]), -1)
 
 
 class Exported(nn.Module):
@@ -119,5 +136,5 @@ class Exported(nn.Module):
             centres = (torch.stack((grid_x, grid_y), -1).reshape(-1, 2) + 0.5) * stride
             raw, logits = head(level)
             boxes = decode(raw, centres, torch.full((1, 1), float(stride)))
-            out.append(torch.cat((boxes, torch.sigmoid(logits)), -1))
+            out.append(torch.cat((boxes, scores(logits)), -1))
         return torch.cat(out, 1).transpose(1, 2)

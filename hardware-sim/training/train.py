@@ -18,47 +18,49 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from training.classes import LABELS
 from training.crops import CROP_PX, Cropper
 from training.frames import open_frames
 from training.losses import Batch, detection_loss
 from training.network import Detector
-from training.targets import Targets, assign, cell_grid
+from training.start import load_start
+from training.targets import assign, cell_grid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Sample = tuple["NDArray[np.uint8]", Targets]
+    from training.targets import Targets
 
 WARM_STEPS = 100
 MAX_STEPS = 10_000_000
+START_BATCHES = 8
+WIDE_PX = 2 * CROP_PX
+WIDE_ONE_IN = 4  # every so many-th step has a quarter as many crops of twice the side: large ships, and more around
 
 
-class Samples(Dataset[Sample]):
-    """Crops by number, with their targets."""
+class Steps(Dataset[Batch]):
+    """What each step learns from, by its number."""
 
-    def __init__(self, cropper: Cropper) -> None:
-        self._cropper = cropper
+    def __init__(self, cropper: Cropper, batch: int) -> None:
+        self._cropper, self._batch = cropper, batch
 
     def __len__(self) -> int:
         return MAX_STEPS
 
-    def __getitem__(self, number: int) -> Sample:
+    def __getitem__(self, step: int) -> Batch:
         cv2.setNumThreads(0)
-        crop = self._cropper(number)
-        return crop.image, assign(crop.boxes, crop.classes, CROP_PX, CROP_PX)
+        side, count = (WIDE_PX, self._batch // 4) if step % WIDE_ONE_IN == 0 else (CROP_PX, self._batch)
+        crops = [self._cropper(step * self._batch + i, side) for i in range(count)]
+        return collate([c.image for c in crops], [assign(c.boxes, c.classes, side, side) for c in crops])
 
 
-def collate(samples: list[Sample]) -> Batch:
-    """Stack samples; the owner numbers are made unique over the batch."""
-    targets = [t for _, t in samples]
-    images = np.stack([image[..., ::-1].transpose(2, 0, 1) for image, _ in samples])
+def collate(images: list[NDArray[np.uint8]], targets: list[Targets]) -> Batch:
+    """Stack crops of one side; the owner numbers are made unique over the batch."""
 
     def column(rows: list[NDArray[np.int64]]) -> Tensor:
         return torch.from_numpy(np.concatenate(rows).astype(np.int64))
 
     return Batch(
-        image=torch.from_numpy(images),
+        image=torch.from_numpy(np.stack([image[..., ::-1].transpose(2, 0, 1) for image in images])),
         picture=column([np.full(len(t.cell), i) for i, t in enumerate(targets)]),
         cell=column([t.cell for t in targets]),
         label=column([t.label for t in targets]),
@@ -79,6 +81,27 @@ def update_mean(mean: nn.Module, model: nn.Module, step: int) -> None:
                 a.copy_(b)
 
 
+def half_is_faster() -> bool:
+    """Whether bfloat16 convolutions beat float32 here: twice as fast with AMX or AVX-512 BF16, far slower without."""
+    layer = nn.Conv2d(32, 32, 3, padding=1)
+    picture = torch.zeros(4, 32, 64, 64).contiguous(memory_format=torch.channels_last)
+    spent = {True: 0.0, False: 0.0}
+    for half in (True, False, True, False):
+        begun = time.process_time()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            layer(picture).float().sum().backward()
+        spent[half] = time.process_time() - begun  # the second time counts
+    return spent[True] < spent[False]
+
+
+def set_learning(model: Detector, *, heads_only: bool) -> None:
+    """Let the whole network learn, or its heads on features that stand still."""
+    model.requires_grad_(not heads_only)
+    model.train(not heads_only)
+    model.heads.requires_grad_(True)
+    model.heads.train()
+
+
 def optimiser_of(model: nn.Module, rate: float) -> torch.optim.AdamW:
     """AdamW; only convolution weights decay."""
     heavy = [p for p in model.parameters() if p.ndim > 1]
@@ -97,25 +120,28 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--start", type=Path, help="checkpoint to start from")
+    parser.add_argument("--start", type=Path, help="checkpoint (.pt) or exported model (.onnx) to start from")
+    parser.add_argument("--heads-steps", type=int, default=0, help="so many first steps teach the heads alone")
     parser.add_argument("--hard", type=Path, help="npy (m, 3) of false boxes by training.mine")
     args = parser.parse_args()
     args.run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
 
-    model = Detector(len(LABELS))
+    model = Detector()
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub misses this keyword
+    cropper = Cropper(open_frames(args.frames / "train"), args.seed, np.load(args.hard) if args.hard else None)
+    steps = Steps(cropper, args.batch)
     if args.start:
-        model.load_state_dict(torch.load(args.start, weights_only=True))
+        load_start(model, args.start, [steps[MAX_STEPS - i].image for i in range(1, START_BATCHES + 1)])
     mean = copy.deepcopy(model).eval()
     optimiser = optimiser_of(model, args.rate)
-    cropper = Cropper(open_frames(args.frames / "train"), args.seed, np.load(args.hard) if args.hard else None)
-    loader = DataLoader(Samples(cropper), args.batch, num_workers=1, collate_fn=collate, prefetch_factor=6)
-    centres, strides = (torch.from_numpy(a) for a in cell_grid(CROP_PX, CROP_PX))
+    loader = DataLoader(steps, batch_size=None, num_workers=1, prefetch_factor=8)
+    grids = {side: [torch.from_numpy(a) for a in cell_grid(side, side)] for side in (CROP_PX, WIDE_PX)}
 
+    half = half_is_faster()
     begun = saved = time.monotonic()
-    shown = {"score": 0.0, "box": 0.0}
+    shown: dict[str, float] = {}
     for step, batch in enumerate(loader):
         spent = time.monotonic() - begun
         share = step / args.steps if args.steps else spent / (60 * args.minutes)
@@ -126,18 +152,20 @@ def main() -> None:
                 args.rate * min(1.0, (step + 1) / WARM_STEPS) * (0.01 + 0.495 * (1 + math.cos(math.pi * share)))
             )
         picture = (batch.image.float() / 255).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
-            raw, logits = model.train()(picture)
-        loss, parts = detection_loss(raw, logits, batch, centres, strides)
+        if step in (0, args.heads_steps):
+            set_learning(model, heads_only=step < args.heads_steps)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            raw, logits = model(picture)
+        loss, parts = detection_loss(raw, logits, batch, *grids[picture.shape[-1]])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         nn.utils.clip_grad_norm_(model.parameters(), 10.0)
         optimiser.step()
         update_mean(mean, model, step)
-        shown = {k: 0.98 * v + 0.02 * parts[k] if step else parts[k] for k, v in shown.items()}
+        shown = {k: 0.98 * shown.get(k, v) + 0.02 * v for k, v in parts.items()}
         if step % 50 == 0:
-            line = f"step {step} {spent / 60:.1f} min score {shown['score']:.3f} box {shown['box']:.3f}"
-            print(line, flush=True)
+            losses = " ".join(f"{k} {v:.3f}" for k, v in shown.items())
+            print(f"step {step} {spent / 60:.1f} min {losses}", flush=True)
         if time.monotonic() - saved > 120:
             torch.save(mean.state_dict(), args.run / "last.pt")
             saved = time.monotonic()
