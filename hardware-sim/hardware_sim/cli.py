@@ -1,4 +1,7 @@
-"""The command line: `run`, `record`, `list`, `score`, `nightly`, `hub`. JSON to stdout, words for people to stderr."""
+"""The command line: `run`, `record`, `render`, `list`, `score`, `nightly`, `hub`.
+
+JSON to stdout, words for people to stderr.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hardware_sim import nightly, scenario
+from hardware_sim.devices import render_cli
 from hardware_sim.errors import ScenarioError, SimError, UsageError
 from hardware_sim.faults import FAULTS, parse_fault
 from hardware_sim.hub import cli as hub
@@ -24,6 +28,7 @@ EXAMPLES = """examples:
   python -m hardware_sim run harbour-mouth --fault ais-cut@20:10 --fault radar-unplugged@30:5
   python -m hardware_sim run harbour-mouth --radar cat240,cat048 --no-camera
   python -m hardware_sim record harbour-mouth night.pcap --radar spokes,network --duration 30
+  python -m hardware_sim render fog --seed 2 --from 600 --duration 5 --out clip.mp4
   python -m hardware_sim run night-run --fast --seed 3 --out /tmp/night
   python -m hardware_sim score /tmp/run/truth.jsonl tracks.jsonl alerts.jsonl --out score.json"""
 
@@ -62,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
         "--duration", type=float, default=10.0, metavar="S", help="seconds of the scenario (default 10)"
     )
     record.add_argument("--start", type=float, default=1_750_000_000.0, metavar="UNIX", help="when it plays")
+    render_cli.add_arguments(commands.add_parser("render", help="write what the camera sees: video, pictures, truth"))
     commands.add_parser("list", help="scenarios, faults and what radars give, one JSON object per line")
     score = commands.add_parser("score", help="score tracks and alerts against the truth")
     score.add_argument("truth", type=Path, help="truth.jsonl of a run")
@@ -85,6 +91,8 @@ def main(argv: list[str] | None = None) -> int:
                 _run(args)
             case "record":
                 _record(args)
+            case "render":
+                render_cli.run(args)
             case "list":
                 _list()
             case "hub":

@@ -119,7 +119,7 @@ class Run:
         endpoints = {name.replace("-", "_"): _url(line) for name, line in self._lines.items()}
         endpoints |= {f"radar_{name.replace('-', '_')}": _url(line) for name, line in self._radar.items()}
         if self._camera is not None:
-            endpoints["camera"] = f"http://127.0.0.1:{self._camera.port}/camera.mjpg"
+            endpoints |= self._camera.endpoints()
         s, r = scenario.site, scenario.radar
         return {
             "ready": True,

@@ -11,7 +11,7 @@ from agent.inference.detector import Detector
 from agent.inference.load import load_detector
 from agent.inference.tiles import auto_regions, find_in, whole
 from hardware_sim import scenario
-from hardware_sim.devices.camera_process import conditions, drawn, pose
+from hardware_sim.devices.view import conditions, drawn, pose
 from hardware_sim.render import Renderer
 from hardware_sim.world import World
 from training.classes import LABELS, VESSEL_LABELS

@@ -16,7 +16,7 @@ ENDING_S = 5.0
 
 
 class Camera:
-    """One camera device. The thread that makes it also restarts it, and has to live as long as it.
+    """One camera device: MJPEG on `port`, RTSP on `rtsp_port` (None: it has none, `no_rtsp` says why). The thread that makes it also restarts it, and has to live as long as it.
 
     Raises:
         DeviceError: it cannot start.
@@ -29,6 +29,8 @@ class Camera:
         self._standing: dict[str, str] = {}
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
+        self.rtsp_port: int | None = 0
+        self.no_rtsp: str | None = None
         self.power_on()
         self._wait_until_it_serves()
 
@@ -42,7 +44,8 @@ class Camera:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._say(json.dumps({**self._order, "port": self.port, "standing": list(self._standing.values())}))
+        ports = {"port": self.port, "rtsp_port": self.rtsp_port}
+        self._say(json.dumps({**self._order, **ports, "standing": list(self._standing.values())}))
         if self._start is not None:
             self._say(self._start)
 
@@ -53,7 +56,17 @@ class Camera:
         answer = process.stdout.readline()
         if not answer:
             raise DeviceError(f"the camera process ended with {process.wait(ENDING_S)} before it served; see above")
-        self.port = int(json.loads(answer)["port"])
+        told = json.loads(answer)
+        self.port, self.rtsp_port, self.no_rtsp = told["port"], told.get("rtsp_port"), told.get("no_rtsp")
+
+    def endpoints(self) -> dict[str, str]:
+        """Where its pictures are; a missing RTSP is told on stderr."""
+        out = {"camera": f"http://127.0.0.1:{self.port}/camera.mjpg"}
+        if self.rtsp_port is None:
+            print(f"the camera has no RTSP: {self.no_rtsp}", file=sys.stderr)
+        else:
+            out["camera_rtsp"] = f"rtsp://127.0.0.1:{self.rtsp_port}/camera"
+        return out
 
     def start(self, mono_s: float, unix_s: float) -> None:
         """Tell it when t = 0 is."""

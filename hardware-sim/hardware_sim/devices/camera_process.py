@@ -1,36 +1,41 @@
 """The camera as a process of its own: renders what it sees and serves it. Started by `camera.Camera`.
 
-Speaks with its parent by lines. In: first `{"scenario":..., "seed":n, "fps":f, "port":p, "standing":[...]}` (the last
-are commands that hold from the first picture on), then `start MONO UNIX` (monotonic and Unix time of t = 0), `freeze`,
-`thaw`, `stick`, `unstick`, `lens WHAT`, `knock DEGREES`, `clock SECONDS` (how far its pictures' times are ahead). Out:
-`{"port":p}` once it serves. It ends when its input does.
+Speaks with its parent by lines. In: first `{"scenario":..., "seed":n, "fps":f, "port":p, "rtsp_port":q,
+"standing":[...]}` (the last are commands that hold from the first picture on), then `start MONO UNIX` (monotonic and
+Unix time of t = 0), `freeze`, `thaw`, `stick`, `unstick`, `lens WHAT`, `knock DEGREES`, `clock SECONDS` (how far its
+pictures' times are ahead). Out: `{"port":p,"rtsp_port":q}` once it serves, or `"no_rtsp":"why"` for the last. It ends
+when its input does.
+
+A picture is drawn once for all clients, and compressed once in each form that somebody takes.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import signal
 import sys
 import threading
 import time
+import traceback
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
+from hardware_sim.devices import h264
 from hardware_sim.devices.mjpeg import Stage, server
+from hardware_sim.devices.rtsp import RtspServer
+from hardware_sim.devices.view import View
 from hardware_sim.process import end_with_parent
-from hardware_sim.render import CameraPose, Conditions, Renderer
-from hardware_sim.render import Vessel as Drawn
 from hardware_sim.scenario import Scenario
-from hardware_sim.vessels import drawn_as
 from hardware_sim.world import World
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+ONE_THREAD_FPS = 8.0  # what a core gives; asked for more, the camera takes two
 
 
 @dataclass(slots=True)
@@ -49,49 +54,63 @@ class _Clock:
 
 
 class _Camera:
-    def __init__(self, world: World, fps: float) -> None:
+    """What its drawing threads share. Each has a view of its own; pictures leave in the order of their times."""
+
+    def __init__(self, fps: float, quality: int) -> None:
         self.clock = _Clock()
-        self.stage = Stage()
-        self.stuck = False
-        self._world, self._period_s = world, 1.0 / fps
-        self._quality = world.scenario.camera.jpeg_quality
-        self.lens = "clear"
-        self.knock_deg = 0.0
         self.clock_s = 0.0
-        self._renderer = self._new_renderer()
+        self.lens, self.knock_deg, self.stuck = "clear", 0.0, False
+        self.stage = Stage()
+        self.rtsp: RtspServer | None = None
+        self._period_s, self._quality = 1.0 / fps, quality
+        self._taking = threading.Lock()
+        self._due = time.monotonic()
+        self._taken = 0
+        self._giving = threading.Condition()
+        self._given = 0
+        self._image: NDArray[np.uint8] | None = None
 
-    def _new_renderer(self) -> Renderer:
-        self._seen = (self.lens == "salted", self.knock_deg)
-        straight = pose(self._world.scenario)
-        looks = dataclasses.replace(straight, bearing_deg=(straight.bearing_deg + self.knock_deg) % 360.0)
-        weather = conditions(self._world.scenario, self._world.seed)
-        if self.lens == "salted":
-            weather = dataclasses.replace(weather, salt=0.9, lens_drops=0.6)
-        return Renderer(looks, weather)
+    def serve_rtsp(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Open the RTSP server, if this machine can; what the parent is told of it."""
+        size = (order["scenario"]["camera"]["width_px"], order["scenario"]["camera"]["height_px"])
+        no = h264.why_not(*size)
+        if no is not None:
+            return {"no_rtsp": no}
+        fps = order["fps"]
+        self.rtsp = RtspServer(self.stage, h264.Encoder(*size, fps), fps, order["rtsp_port"])
+        return {"rtsp_port": self.rtsp.port}
 
-    def render_for_ever(self) -> None:
-        """One picture per period while somebody looks."""
-        due = time.monotonic()
-        jpeg = self._jpeg(0.0)
-        self.stage.show(self.clock.now()[1] + self.clock_s, jpeg)
+    def draw_for_ever(self, view: View) -> None:
+        """One picture per period while somebody looks; of two threads, each takes every other."""
         while not self.stage.closed:
-            if not self.stage.wait_for_client(1.0):
-                continue
-            t, unix = self.clock.now()
-            if not self.stuck:
-                jpeg = self._jpeg(t)
-            self.stage.show(unix + self.clock_s, jpeg)
-            due = max(due + self._period_s, time.monotonic())
-            time.sleep(max(0.0, due - time.monotonic()))
+            if self.stage.wait_for_client(1.0):
+                self._draw(view)
 
-    def _jpeg(self, t_s: float) -> bytes:
-        if self._seen != (self.lens == "salted", self.knock_deg):
-            self._renderer = self._new_renderer()
-        image = exposed(self._renderer.render(drawn(self._world, t_s), t_s).image, self.lens)
-        ok, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, self._quality])
-        if not ok:
-            raise RuntimeError("a rendered picture could not be compressed")
-        return np.asarray(data).tobytes()
+    def _draw(self, view: View) -> None:
+        with self._taking:
+            time.sleep(max(0.0, self._due - time.monotonic()))
+            # what is late is made up for by half a period at most: two threads must not take the same moment
+            self._due = max(self._due, time.monotonic() - self._period_s / 2.0) + self._period_s
+            number = self._taken
+            self._taken += 1
+            t, unix = self.clock.now()
+            ticks = round(time.monotonic() * h264.CLOCK_HZ)
+            again, lens, knock_deg = self.stuck and self._image is not None, self.lens, self.knock_deg
+        image = None if again else view.picture(t, lens, knock_deg).image
+        with self._giving:
+            self._giving.wait_for(lambda: self._given == number)
+            if image is not None:
+                self._image = image
+            self._give(ticks, unix + self.clock_s)
+            self._given += 1
+            self._giving.notify_all()
+
+    def _give(self, ticks: int, unix_s: float) -> None:
+        assert self._image is not None  # noqa: S101 - the first one is always drawn
+        if self.stage.wanted("jpeg"):
+            self.stage.show(unix_s, jpeg(self._image, self._quality))
+        if self.rtsp is not None and self.stage.wanted("h264"):
+            self.rtsp.show(self._image, ticks, unix_s)
 
     def obey(self) -> None:
         """The parent's commands, until there are no more."""
@@ -116,65 +135,12 @@ class _Camera:
                 self.clock_s = float(seconds)
 
 
-def exposed(image: NDArray[np.uint8], lens: str) -> NDArray[np.uint8]:
-    """The picture with a cap on the lens (noise is left) or burnt out (shadows are left); others as they are."""
-    if lens == "black":
-        return image // 32
-    if lens == "overexposed":
-        return np.asarray(np.clip(image.astype(np.int16) * 3 + 140, 0, 255), dtype=np.uint8)
-    return image
-
-
-def pose(scenario: Scenario) -> CameraPose:
-    """The scenario's camera as the renderer wants it."""
-    c = scenario.camera
-    return CameraPose(
-        height_m=c.height_m,
-        bearing_deg=c.bearing_deg,
-        pitch_deg=c.pitch_deg,
-        roll_deg=c.roll_deg,
-        hfov_deg=c.hfov_deg,
-        width_px=c.width_px,
-        height_px=c.height_px,
-    )
-
-
-def conditions(scenario: Scenario, seed: int) -> Conditions:
-    """The scenario's weather as the renderer wants it."""
-    w = scenario.weather
-    return Conditions(
-        light=w.light,
-        wind_mps=w.wind_mps,
-        wind_from_deg=w.wind_from_deg,
-        visibility_m=w.visibility_m,
-        sun_bearing_deg=w.sun_bearing_deg,
-        sun_elevation_deg=w.sun_elevation_deg,
-        clouds=w.clouds,
-        land=w.land,
-        seed=seed,
-    )
-
-
-def drawn(world: World, t_s: float) -> list[Drawn]:
-    """All vessels as the renderer wants them at `t_s`."""
-    out = []
-    for v in world.vessels:
-        s = v.at(t_s)
-        out.append(
-            Drawn(
-                kind=drawn_as(v.table.kind),
-                id=v.id,
-                east_m=s.east_m,
-                north_m=s.north_m,
-                heading_deg=s.heading_deg,
-                speed_mps=s.sog_mps,
-                length_m=v.length_m,
-                beam_m=v.beam_m,
-                height_m=v.kind.height_m,
-                lights=world.scenario.weather.light in ("dusk", "night"),
-            )
-        )
-    return out
+def jpeg(image: NDArray[np.uint8], quality: int) -> bytes:
+    """The picture as JPEG."""
+    ok, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not ok:
+        raise RuntimeError("a rendered picture could not be compressed")
+    return np.asarray(data).tobytes()
 
 
 def main() -> None:
@@ -183,14 +149,26 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches us too; the parent decides
     cv2.setNumThreads(1)
     order = json.loads(sys.stdin.readline())
-    camera = _Camera(World(Scenario.model_validate(order["scenario"]), order["seed"]), order["fps"])
+    threading.excepthook = _end
+    world = World(Scenario.model_validate(order["scenario"]), order["seed"])
+    camera = _Camera(order["fps"], world.scenario.camera.jpeg_quality)
+    first, *others = [View(world) for _ in range(1 if order["fps"] <= ONE_THREAD_FPS else 2)]
     for line in order["standing"]:
         camera.do(line)
     http = server(camera.stage, order["port"])
+    told = {"port": http.server_address[1], **camera.serve_rtsp(order)}
     threading.Thread(target=http.serve_forever, daemon=True).start()
     threading.Thread(target=camera.obey, daemon=True).start()
-    print(json.dumps({"port": http.server_address[1]}), flush=True)
-    camera.render_for_ever()
+    print(json.dumps(told), flush=True)
+    for view in others:
+        threading.Thread(target=camera.draw_for_ever, args=(view,), daemon=True).start()
+    camera.draw_for_ever(first)
+
+
+def _end(broken: threading.ExceptHookArgs) -> None:
+    """A camera with a broken thread is a broken camera; the parent notices."""
+    traceback.print_exception(broken.exc_type, broken.exc_value, broken.exc_traceback)
+    os._exit(os.EX_SOFTWARE)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ Promises:
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,12 +33,12 @@ class Picture:
 
 
 class Stage:
-    """Where the renderer puts pictures and the clients' threads wait for them."""
+    """Where the renderer puts pictures and the clients' threads wait for them. Clients come for `jpeg` or for `h264`."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._picture: Picture | None = None
-        self._clients = 0
+        self._clients = Counter[str]()
         self.frozen = False
         self.closed = False
 
@@ -67,24 +68,29 @@ class Stage:
     def clients(self) -> int:
         """How many wait for pictures."""
         with self._changed:
-            return self._clients
+            return self._clients.total()
+
+    def wanted(self, form: str) -> bool:
+        """Whether somebody waits for pictures in that form."""
+        with self._changed:
+            return self._clients[form] > 0
 
     @contextmanager
-    def visit(self) -> Iterator[None]:
+    def visit(self, form: str = "jpeg") -> Iterator[None]:
         """Count a client in and out."""
         with self._changed:
-            self._clients += 1
+            self._clients[form] += 1
             self._changed.notify_all()
         try:
             yield
         finally:
             with self._changed:
-                self._clients -= 1
+                self._clients[form] -= 1
 
     def wait_for_client(self, timeout_s: float) -> bool:
         """Whether there is a client, waiting up to `timeout_s` for one."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._clients > 0 or self.closed, timeout_s)
+            return self._changed.wait_for(lambda: self._clients.total() > 0 or self.closed, timeout_s)
 
     def close(self) -> None:
         """Let all clients go."""

@@ -1,0 +1,139 @@
+"""What the camera of a scenario sees: its pose, the weather before it, the vessels, and what may be wrong with its lens.
+
+Promises:
+- a picture is a function of (scenario, seed, detail, time, what is wrong): the same ones give the same picture, bit for
+  bit, whoever asks: the live camera and the renderer to files look through the same `View`;
+- truth boxes are the renderer's; a cap on the lens or a burnt-out picture changes neither them nor their contrast.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hardware_sim.render import CameraPose, Conditions, Renderer
+from hardware_sim.render import Vessel as Drawn
+from hardware_sim.vessels import drawn_as
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hardware_sim.render import Rendered
+    from hardware_sim.scenario import Scenario
+    from hardware_sim.tables import WeatherTable
+    from hardware_sim.world import World
+
+CONTRAST_THRESHOLD = -math.log(0.02)  # Koschmieder's: visibility is where 2 % of a contrast are left
+DB_PER_NEPER = 10.0 / math.log(10.0)
+CLOSED_SKY_MM_H = 0.5
+FOG_M = 1000.0  # the WMO's
+
+
+class View:
+    """One camera's view, for one thread. Pictures may be asked for in any order."""
+
+    def __init__(self, world: World, detail: str = "live") -> None:
+        self._world, self._detail = world, detail
+        self._made_for = (False, 0.0)
+        self._renderer = self._new_renderer()
+
+    def picture(self, t_s: float, lens: str = "clear", knock_deg: float = 0.0) -> Rendered:
+        """What it gives at `t_s` through a lens that is clear, black, overexposed or salted, turned by `knock_deg`."""
+        if self._made_for != (lens == "salted", knock_deg):
+            self._made_for = (lens == "salted", knock_deg)
+            self._renderer = self._new_renderer()
+        seen = self._renderer.render(drawn(self._world, t_s), t_s)
+        return dataclasses.replace(seen, image=exposed(seen.image, lens))
+
+    def _new_renderer(self) -> Renderer:
+        salted, knock_deg = self._made_for
+        straight = pose(self._world.scenario)
+        looks = dataclasses.replace(straight, bearing_deg=(straight.bearing_deg + knock_deg) % 360.0)
+        weather = conditions(self._world.scenario, self._world.seed)
+        if salted:
+            weather = dataclasses.replace(weather, salt=0.9, lens_drops=0.6)
+        return Renderer(looks, weather, self._detail)
+
+
+def exposed(image: NDArray[np.uint8], lens: str) -> NDArray[np.uint8]:
+    """The picture with a cap on the lens (noise is left) or burnt out (shadows are left); others as they are."""
+    if lens == "black":
+        return image // 32
+    if lens == "overexposed":
+        return np.asarray(np.clip(image.astype(np.int16) * 3 + 140, 0, 255), dtype=np.uint8)
+    return image
+
+
+def pose(scenario: Scenario) -> CameraPose:
+    """The scenario's camera as the renderer wants it."""
+    c = scenario.camera
+    return CameraPose(
+        height_m=c.height_m,
+        bearing_deg=c.bearing_deg,
+        pitch_deg=c.pitch_deg,
+        roll_deg=c.roll_deg,
+        hfov_deg=c.hfov_deg,
+        width_px=c.width_px,
+        height_px=c.height_px,
+    )
+
+
+def conditions(scenario: Scenario, seed: int) -> Conditions:
+    """The scenario's weather as the renderer wants it.
+
+    By day it rains from a closed sky, and in fog no clouds are seen. One sees as far as `visibility_m` and the rain
+    allow, whichever is less; how many streaks and drops a rain makes in the picture is chosen by eye.
+    """
+    w = scenario.weather
+    visibility_m = min(w.visibility_m, rain_visibility_m(w))
+    rain = 1.0 - math.exp(-w.rain_mm_h / 15.0)
+    closed = w.light == "day" and w.rain_mm_h >= CLOSED_SKY_MM_H
+    return Conditions(
+        light="overcast" if closed else w.light,
+        wind_mps=w.wind_mps,
+        wind_from_deg=w.wind_from_deg,
+        visibility_m=visibility_m,
+        sun_bearing_deg=w.sun_bearing_deg,
+        sun_elevation_deg=w.sun_elevation_deg,
+        clouds=0.0 if visibility_m < FOG_M else w.clouds,
+        rain=rain,
+        lens_drops=0.4 * rain,
+        land=w.land,
+        seed=seed,
+    )
+
+
+def rain_visibility_m(weather: WeatherTable) -> float:
+    """How far one sees in otherwise clear air through its rain.
+
+    Extinction 1.076 R^0.67 dB/km, R in mm/h (Carbonneau and Wisely 1998, in ITU-R P.1814), by Koschmieder.
+    """
+    if weather.rain_mm_h <= 0.0:
+        return math.inf
+    extinction_per_m = 1.076 * weather.rain_mm_h**0.67 / DB_PER_NEPER / 1000.0
+    return CONTRAST_THRESHOLD / extinction_per_m
+
+
+def drawn(world: World, t_s: float) -> list[Drawn]:
+    """All vessels as the renderer wants them at `t_s`."""
+    out = []
+    for v in world.vessels:
+        s = v.at(t_s)
+        out.append(
+            Drawn(
+                kind=drawn_as(v.table.kind),
+                id=v.id,
+                east_m=s.east_m,
+                north_m=s.north_m,
+                heading_deg=s.heading_deg,
+                speed_mps=s.sog_mps,
+                length_m=v.length_m,
+                beam_m=v.beam_m,
+                height_m=v.kind.height_m,
+                lights=world.scenario.weather.light in ("dusk", "night"),
+            )
+        )
+    return out
