@@ -87,7 +87,7 @@ def say_go(process: Sim) -> None:
 def test_every_device_waits_for_go_and_then_speaks(tmp_path: Path) -> None:
     with simulator("--wait", "--out", str(tmp_path), "--seed", "3", "--fps", "4") as (process, ready):
         ends = ready["endpoints"]
-        assert set(ends) == {"camera", "radar_ttm", "radar_spokes", "ais", "nav"}
+        assert set(ends) == {"camera", "camera_rtsp", "radar_ttm", "radar_spokes", "ais", "nav"}
         assert ready["zones"][0]["name"] == "Reserva A Barra"
         assert (ready["camera"]["width_px"], ready["site"]["height_m"]) == (1920, 20.0)
         sockets = {name: listen(ends[name]) for name in ("radar_spokes", "ais", "nav")}

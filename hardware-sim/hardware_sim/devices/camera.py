@@ -16,7 +16,9 @@ ENDING_S = 5.0
 
 
 class Camera:
-    """One camera device: MJPEG on `port`, RTSP on `rtsp_port` (None: it has none, `no_rtsp` says why). The thread that makes it also restarts it, and has to live as long as it.
+    """One camera device: MJPEG on `port`, RTSP on `rtsp_port` (None: it has none, `no_rtsp` says why).
+
+    The thread that makes it also restarts it, and has to live as long as it.
 
     Raises:
         DeviceError: it cannot start.

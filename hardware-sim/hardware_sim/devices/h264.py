@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CLOCK_HZ = 90_000
-KEY_EVERY_S = 2.0
+KEY_EVERY_S = 1.0
+"""By the pictures' times, however many there are: FFmpeg without a buffer waits for the second key frame."""
 COLOURS = "colorprim=smpte170m:transfer=smpte170m:colormatrix=smpte170m:range=tv"
 NAL_IDR, NAL_SPS, NAL_PPS = 5, 7, 8
 _START_CODE = re.compile(rb"\x00*\x00\x00\x01")
@@ -67,8 +68,8 @@ class Encoder:
         self._context: Any = None
         self._making = threading.Lock()
         self._origin: int | None = None
-        self._last = -1
-        self.key_wanted = False
+        self._last = self._last_key = -1
+        self.key_wanted = True
 
     def parameter_sets(self) -> tuple[bytes, ...]:
         """SPS and PPS.
@@ -90,8 +91,8 @@ class Encoder:
         frame = av.VideoFrame.from_ndarray(yuv(image), format="yuv420p")
         frame.pts = self._last = max(self._last + 1, ticks - self._origin)
         frame.time_base = Fraction(1, CLOCK_HZ)
-        if self.key_wanted:
-            self.key_wanted = False
+        if self.key_wanted or self._last - self._last_key >= KEY_EVERY_S * CLOCK_HZ:
+            self.key_wanted, self._last_key = False, self._last
             frame.pict_type = av.video.frame.PictureType.I
         nals = tuple(n for packet in context.encode(frame) for n in split_nals(bytes(packet)))
         key = any(n[0] & 31 == NAL_IDR for n in nals)
@@ -106,7 +107,6 @@ class Encoder:
     def _made(self) -> Any:
         import av  # noqa: PLC0415 - see the module's last promise
 
-        keys = max(1, round(KEY_EVERY_S * self._fps))
         context = av.CodecContext.create("libx264", "w")
         context.width, context.height = self._size
         context.pix_fmt = "yuv420p"
@@ -119,7 +119,7 @@ class Encoder:
             "tune": "zerolatency",
             "crf": "24",
             "forced-idr": "1",
-            "x264-params": f"keyint={keys}:scenecut=0:sliced-threads=0:{COLOURS}",
+            "x264-params": f"keyint=infinite:scenecut=0:sliced-threads=0:{COLOURS}",
         }
         try:
             context.open()

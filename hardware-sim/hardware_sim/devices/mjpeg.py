@@ -33,7 +33,7 @@ class Picture:
 
 
 class Stage:
-    """Where the renderer puts pictures and the clients' threads wait for them. Clients come for `jpeg` or for `h264`."""
+    """Where the renderer puts pictures and the clients' threads wait for them; clients come for `jpeg` or `h264`."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()

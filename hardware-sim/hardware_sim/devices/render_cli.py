@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", metavar="WxH", help="pixels (default: the scenario's)")
     parser.add_argument("--format", choices=("jpg", "png"), default="jpg", help="of pictures in a folder (default jpg)")
     parser.add_argument("--quality", type=int, metavar="N", help="of JPEG, 10 to 100 (default: the scenario's)")
-    parser.add_argument("--weather", action="append", default=[], metavar="KEY=VALUE", help="other [weather]: light=night")
+    parser.add_argument(
+        "--weather", action="append", default=[], metavar="KEY=VALUE", help="other [weather]: light=night"
+    )
     parser.add_argument("--fault", action="append", default=[], metavar="NAME@S[:S][=ARG]", help="of the picture")
 
 

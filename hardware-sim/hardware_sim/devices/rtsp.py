@@ -50,7 +50,14 @@ class RtspServer:
     """
 
     def __init__(
-        self, stage: Stage, encoder: Encoder, fps: float, port: int = 0, *, idle_s: float = 60.0, patience_s: float = 10.0
+        self,
+        stage: Stage,
+        encoder: Encoder,
+        fps: float,
+        port: int = 0,
+        *,
+        idle_s: float = 60.0,
+        patience_s: float = 10.0,
     ) -> None:
         self.stage, self.encoder, self.fps = stage, encoder, fps
         self.idle_s, self.patience_s = idle_s, patience_s

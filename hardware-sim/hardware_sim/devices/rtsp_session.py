@@ -183,9 +183,7 @@ class Session:
             parts = rtp.payloads(unit.nals)
             ticks = unit.ticks + self._offset
             packets = [
-                rtp.packet(
-                    part, sequence=self.sequence + i, ticks=ticks, ssrc=self.ssrc, marker=i == len(parts) - 1
-                )
+                rtp.packet(part, sequence=self.sequence + i, ticks=ticks, ssrc=self.ssrc, marker=i == len(parts) - 1)
                 for i, part in enumerate(parts)
             ]
             report = self._report(unit.ticks, unix_s)

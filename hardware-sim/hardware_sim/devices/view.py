@@ -1,4 +1,4 @@
-"""What the camera of a scenario sees: its pose, the weather before it, the vessels, and what may be wrong with its lens.
+"""What the camera of a scenario sees: pose, weather, vessels, and what may be wrong with its lens.
 
 Promises:
 - a picture is a function of (scenario, seed, detail, time, what is wrong): the same ones give the same picture, bit for
@@ -113,7 +113,7 @@ def rain_visibility_m(weather: WeatherTable) -> float:
     """
     if weather.rain_mm_h <= 0.0:
         return math.inf
-    extinction_per_m = 1.076 * weather.rain_mm_h**0.67 / DB_PER_NEPER / 1000.0
+    extinction_per_m: float = 1.076 * weather.rain_mm_h**0.67 / DB_PER_NEPER / 1000.0
     return CONTRAST_THRESHOLD / extinction_per_m
 
 
