@@ -20,7 +20,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardware_sim.devices.h264 import CLOCK_HZ, Encoder
@@ -295,7 +295,7 @@ def test_ffprobe_counts_whole_pictures(camera: Camera, protocol: str) -> None:
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])
 def test_gstreamer_which_is_no_ffmpeg(camera: Camera, protocol: str) -> None:
     ask = "import gi; gi.require_version('Gst', '1.0'); from gi.repository import Gst; Gst.init(None); "
-    ask += "assert Gst.ElementFactory.find('rtspsrc')"
+    ask += "assert Gst.ElementFactory.find('rtspsrc') and Gst.ElementFactory.find('h264parse')"
     there = Path(SYSTEM_PYTHON).exists()
     if not there or subprocess.run([SYSTEM_PYTHON, "-c", ask], capture_output=True, check=False).returncode:
         pytest.skip("no GStreamer on this machine")
@@ -332,7 +332,7 @@ def test_garbage_is_answered_once_and_the_connection_closed(camera: Camera, said
 
 
 @given(st.binary(min_size=1, max_size=400))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None)
 def test_after_any_bytes_it_still_serves(camera: Camera, noise: bytes) -> None:
     with Client(camera.port) as client:
         client.socket.sendall(noise)
