@@ -12,7 +12,7 @@ import pytest
 from agent.clock import SystemClock
 from agent.config.schema import Tracking
 from agent.drivers.camera.base import CameraOptions
-from agent.drivers.camera.open import open_camera
+from agent.drivers.camera.open import make_source
 from agent.errors import SensorUnavailable
 from agent.inference.load import load_detector
 from agent.inference.tiles import auto_regions, find_in
@@ -33,30 +33,25 @@ OPTIONS = CameraOptions(fps=4.0)
 
 
 @contextmanager
-def opened(url: str) -> Iterator[FrameSource]:
-    """The source, as soon as the camera answers: a box tries again, too."""
+def playing(url: str) -> Iterator[tuple[FrameSource, Frame]]:
+    """The source and its first frame: a box tries again, too, while a camera boots or a busy machine makes it stall."""
     end = time.monotonic() + PATIENCE_S
     while True:
-        assert time.monotonic() < end, "the camera does not answer"
+        assert time.monotonic() < end, "the camera gives nothing"
+        source = make_source(url, OPTIONS, SystemClock())
         try:
-            source = open_camera(url, OPTIONS, SystemClock())
+            source.open()
+            while (frame := source.read(0.5)) is None:
+                pass
         except SensorUnavailable:
+            source.close()
             time.sleep(0.2)
             continue
         break
     try:
-        yield source
+        yield source, frame
     finally:
         source.close()
-
-
-def next_frame(source: FrameSource) -> Frame:
-    end = time.monotonic() + PATIENCE_S
-    while time.monotonic() < end:
-        frame = source.read(0.5)
-        if frame is not None:
-            return frame
-    raise AssertionError("no frame came")
 
 
 def until_gone(source: FrameSource) -> None:
@@ -73,8 +68,8 @@ def test_every_vessel_is_found_over_rtsp_before_and_after_a_power_cut() -> None:
     try:
         url = camera.endpoints()["camera_rtsp"]
         for _ in range(2):
-            with opened(url) as source:
-                image = next_frame(source).image
+            with playing(url) as (source, frame):
+                image = frame.image
                 assert image.shape == (1080, 1920, 3)
                 regions = auto_regions(detector, image.shape[1], image.shape[0])
                 found = find_in(detector, image, regions, min_score=Tracking().camera_min_score)

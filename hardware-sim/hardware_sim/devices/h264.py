@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 CLOCK_HZ = 90_000
 KEY_EVERY_S = 1.0
-"""By the pictures' times, however many there are: FFmpeg without a buffer waits for the second key frame."""
+"""By the pictures' times, however many there are."""
+KEYS_AT_START = 2
+"""For a client that begins: FFmpeg without a buffer throws the first one away, having looked at it."""
 COLOURS = "colorprim=smpte170m:transfer=smpte170m:colormatrix=smpte170m:range=tv"
 NAL_IDR, NAL_SPS, NAL_PPS = 5, 7, 8
 _START_CODE = re.compile(rb"\x00*\x00\x00\x01")
@@ -69,7 +71,7 @@ class Encoder:
         self._making = threading.Lock()
         self._origin: int | None = None
         self._last = self._last_key = -1
-        self.key_wanted = True
+        self.keys_wanted = 1
 
     def parameter_sets(self) -> tuple[bytes, ...]:
         """SPS and PPS.
@@ -91,8 +93,8 @@ class Encoder:
         frame = av.VideoFrame.from_ndarray(yuv(image), format="yuv420p")
         frame.pts = self._last = max(self._last + 1, ticks - self._origin)
         frame.time_base = Fraction(1, CLOCK_HZ)
-        if self.key_wanted or self._last - self._last_key >= KEY_EVERY_S * CLOCK_HZ:
-            self.key_wanted, self._last_key = False, self._last
+        if self.keys_wanted or self._last - self._last_key >= KEY_EVERY_S * CLOCK_HZ:
+            self.keys_wanted, self._last_key = max(0, self.keys_wanted - 1), self._last
             frame.pict_type = av.video.frame.PictureType.I
         nals = tuple(n for packet in context.encode(frame) for n in split_nals(bytes(packet)))
         key = any(n[0] & 31 == NAL_IDR for n in nals)

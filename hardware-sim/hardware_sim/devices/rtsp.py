@@ -18,6 +18,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from hardware_sim.devices import rtsp_message
+from hardware_sim.devices.h264 import KEYS_AT_START
 from hardware_sim.devices.rtsp_message import BadRequest, Request
 from hardware_sim.devices.rtsp_session import Session, TcpOut, UdpOut
 from hardware_sim.errors import DeviceError
@@ -242,7 +243,7 @@ class _Connection:
         if self._session is None:
             return self._reply(asked, 455)
         self._session.play()
-        self._server.encoder.key_wanted = True
+        self._server.encoder.keys_wanted = KEYS_AT_START
         info = f"url={self._base}{TRACK};seq={self._session.sequence & 0xFFFF}"
         return self._reply(asked, Range="npt=now-", RTP_Info=info)
 
