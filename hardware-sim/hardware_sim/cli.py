@@ -54,6 +54,11 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--fault", action="append", default=[], metavar="NAME@S[:S][=ARG]", help="a fault")
     run.add_argument("--disk", type=Path, metavar="DIR", help="what the fault disk-full fills: a small filesystem")
     run.add_argument(
+        "--multicast",
+        metavar="ADDRESS",
+        help="send the radar's datagrams to the real devices' groups, out of the interface with this address",
+    )
+    run.add_argument(
         "--fast", action="store_true", help="no devices: write DIR/events.jsonl for `vigia replay --events`"
     )
     run.add_argument("--tick", type=float, default=1.0, metavar="S", help="with --fast: how often the box is to judge")
@@ -128,6 +133,7 @@ def _run(args: argparse.Namespace) -> None:
         ais=not args.no_ais,
         nav=not args.no_nav,
         disk=args.disk,
+        multicast=args.multicast,
         wait=args.wait,
     )
     run(chosen, options)

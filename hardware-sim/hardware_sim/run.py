@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 from hardware_sim import ais_receiver, navigation, truth
 from hardware_sim.devices.ballast import Ballast
 from hardware_sim.devices.camera import Camera
-from hardware_sim.devices.lines import SerialOut, TcpOut, UdpOut
+from hardware_sim.devices.lines import GroupOut, SerialOut, TcpOut, UdpOut
 from hardware_sim.faults import Change, Faults, garble, misread, truncate
 from hardware_sim.process import end_with_parent
 from hardware_sim.radar.arpa import LINE_BAUD
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hardware_sim.devices.lines import Line
+    from hardware_sim.radar.emissions import Emission
     from hardware_sim.scenario import Scenario
 
     Action = tuple[float, Callable[[], None]]
@@ -45,7 +46,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command line says. `duration_s` None: until stopped. `radar` names emissions of the radar."""
+    """What the command line says. `duration_s` None: until stopped. `radar` names emissions of the radar.
+
+    `multicast`: an address of this machine; the radar's datagrams leave there, to the groups of the real devices.
+    """
 
     seed: int = 0
     duration_s: float | None = None
@@ -56,6 +60,7 @@ class Options:
     ais: bool = True
     nav: bool = True
     disk: Path | None = None
+    multicast: str | None = None
     wait: bool = False
 
 
@@ -74,6 +79,9 @@ class Run:
         self._stack.callback(self._ballast.clear)
         self._radar: dict[str, SerialOut | UdpOut] = {}
         self._station = Station(self.world)
+        self._station.standby = lambda t: self._faults.active("radar-standby", t)
+        if options.multicast is not None:
+            self._station.ip = options.multicast
         self._lines: dict[str, Line] = {}
 
     def __enter__(self) -> Self:
@@ -92,8 +100,7 @@ class Run:
         o.out.mkdir(parents=True, exist_ok=True)
         self._station.prepare(o.radar)
         for name in o.radar:
-            line = SerialOut(o.out.resolve() / f"radar-{name}") if EMISSIONS[name].serial else UdpOut()
-            self._radar[name] = line
+            line = self._radar[name] = self._radar_line(name)
             self._stack.callback(line.close)
         for receiver in scenario.ais_receiver if o.ais else ():
             self._lines[receiver.name] = self._opened(receiver.port, receiver.name)
@@ -102,6 +109,12 @@ class Run:
         if o.camera:
             self._camera = Camera(scenario, o.seed, o.fps or scenario.camera.fps)
             self._stack.callback(self._camera.close)
+
+    def _radar_line(self, name: str) -> SerialOut | UdpOut:
+        emission, via = EMISSIONS[name], self.options.multicast
+        if emission.serial:
+            return SerialOut(self.options.out.resolve() / f"radar-{name}")
+        return UdpOut() if via is None else GroupOut(emission.group, emission.port, via)
 
     def _opened(self, port: str, name: str) -> Line:
         makes: dict[str, Callable[[], Line]] = {
@@ -157,7 +170,7 @@ class Run:
             yield ((float(k), self._camera.check) for k in count())
         self._station.start_unix_s = unix
         for name, line in self._radar.items():
-            send = self._send_line(line) if isinstance(line, SerialOut) else self._send_radar(line)
+            send = self._send_line(line) if isinstance(line, SerialOut) else self._send_radar(line, EMISSIONS[name])
             yield self._sending(EMISSIONS[name].stream(self._station), send)
         for receiver in world.scenario.ais_receiver if self.options.ais else ():
             heard = ais_receiver.sentences(world, receiver, unix)
@@ -179,9 +192,10 @@ class Run:
 
         return send
 
-    def _send_radar(self, out: UdpOut) -> Callable[[float, bytes], None]:
+    def _send_radar(self, out: UdpOut, emission: Emission) -> Callable[[float, bytes], None]:
         def send(t: float, block: bytes) -> None:
-            if not (self._faults.active("spokes-cut", t) or self._faults.active("radar-standby", t)):
+            standby = self._faults.active("radar-standby", t) and not emission.in_standby
+            if not (standby or self._faults.active("spokes-cut", t)):
                 short = self._faults.active("spokes-truncated", t)
                 out.send(truncate(block, self._spoil) if short else block)
 
@@ -236,7 +250,7 @@ def _url(line: Line) -> str:
         case TcpOut():
             return f"tcp://127.0.0.1:{line.port}"
         case _:
-            return f"udp://127.0.0.1:{line.port}"
+            return f"udp://{line.host}:{line.port}"
 
 
 class Stop:

@@ -63,7 +63,8 @@ class CameraTable(Table):
 class RadarTable(Table):
     """One X-band radar. `heading_deg` is where its bow mark points; `emit` names what leaves it, as `list` shows it.
 
-    Without `interference_rejection`, other vessels' radars leave spikes in the video.
+    Without `interference_rejection`, other vessels' radars leave spikes in the video. `doppler`: which echoes a HALO
+    colours, from the radial speed `doppler_from_mps` on.
     """
 
     height_m: Positive
@@ -80,6 +81,8 @@ class RadarTable(Table):
     pulse: Literal["compressed", "magnetron"] = "compressed"
     elevation_beam_deg: float = Field(default=22.0, gt=1.0, le=60.0)
     interference_rejection: bool = True
+    doppler: Literal["off", "both", "approaching"] = "off"
+    doppler_from_mps: Positive = 2.0
     emit: tuple[str, ...] = ("ttm", "spokes")
     on_since_s: float = Field(default=60.0, ge=0.0)
 

@@ -8,21 +8,26 @@ from typing import Any
 import numpy as np
 import pytest
 
+from agent.drivers.radar.navico import NavicoDecoder
 from agent.drivers.radar.video import Spoke
 from agent.drivers.table import driver_options, load_driver
 from agent.geo import wrap180
 from agent.messages import Scan, Stamp, TrackReport
 from hardware_sim import scenario
 from hardware_sim.geo import polar
-from hardware_sim.radar.emissions import EMISSIONS, Station
+from hardware_sim.motion import State
+from hardware_sim.radar import navico_reports
+from hardware_sim.radar.emissions import EMISSIONS, Station, merged
 from hardware_sim.world import World
 
 START_S = 1_750_000_000.0
 FERRY = 1
 VIDEO = {
     "cat240": "cat240", "cat240-4bit": "cat240", "cat240-zlib": "cat240", "cat240-split": "cat240",
-    "cat240-nano": "cat240", "garmin": "garmin", "raymarine": "raymarine", "furuno": "furuno",
+    "cat240-nano": "cat240", "garmin": "garmin", "raymarine": "raymarine", "furuno": "furuno", "furuno-0": "furuno",
+    "furuno-1": "furuno", "furuno-2": "furuno", "raymarine-rd": "raymarine", "raymarine-rd-hd": "raymarine",
 }  # fmt: skip
+UNVERIFIED = ("furuno-0", "furuno-1", "furuno-2", "raymarine-rd", "raymarine-rd-hd")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +52,8 @@ def where(station: Station, t: float) -> tuple[float, float]:
 
 @pytest.mark.parametrize("emission", VIDEO)
 def test_video_shows_the_ferry_where_it_is(station: Station, emission: str) -> None:
-    options = {} if emission.startswith("cat240") else {"heading_deg": station.table.heading_deg}
+    options: dict[str, Any] = {} if emission.startswith("cat240") else {"heading_deg": station.table.heading_deg}
+    options |= {"unverified": True} if emission in UNVERIFIED else {}
     spokes, decoder = decoded(station, emission, VIDEO[emission], 1.0, **options)
     assert (decoder.counters["errors"], decoder.counters["spokes_lost"], decoder.counters["no_range"]) == (0, 0, 0)
     assert {type(s) for s in spokes} == {Spoke}
@@ -66,6 +72,64 @@ def test_video_shows_the_ferry_where_it_is(station: Station, emission: str) -> N
             )
     assert place[0] == pytest.approx(range_m, abs=0.01 * range_m + 60.0)
     assert abs(wrap180(place[1] - bearing_deg)) < 4.0
+
+
+def test_all_codings_of_a_furuno_say_the_same(station: Station) -> None:
+    options = {"heading_deg": station.table.heading_deg, "unverified": True}
+    names = ("furuno", "furuno-0", "furuno-1", "furuno-2")
+    turns = [[s.samples.tolist() for s in decoded(station, n, "furuno", 0.2, **options)[0]] for n in names]
+    assert turns.count(turns[0]) == 4
+    assert any(any(row) for row in turns[0])
+
+
+@pytest.mark.parametrize(("name", "video"), [("halo", "spokes"), ("navico-4g", "navico-4g")])
+def test_a_navico_is_known_by_its_beacon_and_reports(station: Station, name: str, video: str) -> None:
+    """All that comes from one radar, in order of time, at the addresses that its beacon states."""
+    decoder = load_driver("navico")("radar", driver_options("navico")())
+    spokes: list[Spoke] = []
+    for t, kind, data in takewhile(lambda x: x[0] < 0.3, merged(station, (f"{name}-beacon", f"{name}-reports", video))):
+        sent = EMISSIONS[kind]
+        spokes += decoder.decode(data, Stamp(t_s=t, wall_s=t), f"{sent.group}:{sent.port}")
+    assert decoder.counters["errors"] == 0
+    assert isinstance(decoder, NavicoDecoder)
+    for kind in (f"{name}-reports", video):
+        place = f"{EMISSIONS[kind].group}:{EMISSIONS[kind].port}"
+        assert decoder.addresses[place] == "a"
+        assert decoder.serials[place] == navico_reports.IDENTITIES["halo" if name == "halo" else "4g"].serial
+    gauges = {k: decoder.gauges.get(k) for k in ("state", "range_m", "hours", "alignment_deg")}
+    assert gauges == {"state": 2.0, "range_m": 6000.0, "hours": 2636.0, "alignment_deg": 0.0}
+    assert {s.range_m for s in spokes} == {6000.0}
+    assert {s.valid for s in spokes} == {True}
+
+
+def test_an_approaching_panga_has_a_level_of_its_own() -> None:
+    """The panga runs in, the ferry goes across: Doppler as the driver hands it on, where the vessels are."""
+    base = scenario.load("harbour-mouth")
+    chosen = base.model_copy(update={"radar": base.radar.model_copy(update={"doppler": "both"})})
+    station = Station(World(chosen, seed=7), START_S)
+    decoder = load_driver("navico")("radar", driver_options("navico")())
+    colours: dict[int, list[tuple[float, float]]] = {14: [], 15: []}
+    for t, kind, data in takewhile(lambda x: x[0] < 2.6, merged(station, ("halo-beacon", "halo-reports", "spokes"))):
+        sent = EMISSIONS[kind]
+        for spoke in decoder.decode(data, Stamp(t_s=t, wall_s=t), f"{sent.group}:{sent.port}"):
+            assert spoke.doppler == (14, 15)
+            for level, places in colours.items():
+                cells = np.flatnonzero(spoke.samples == level)
+                bearing = spoke.angle_deg + (spoke.heading_deg or 0.0)
+                places += [((c + 0.5) * spoke.range_m / 1024, bearing) for c in cells.tolist()]
+    assert len(colours[15]) > 20
+    for level, places in colours.items():
+        towards = level == 15
+        moving = [s for s in (v.at(1.3) for v in station.world.vessels) if (radial_mps(s) < -2.0) is towards]
+        moving = [s for s in moving if abs(radial_mps(s)) > 2.0]
+        for range_m, bearing in places:
+            near = [polar(s.east_m, s.north_m) for s in moving]
+            assert any(abs(r - range_m) < 150.0 and abs(wrap180(b - bearing)) < 12.0 for r, b in near)
+
+
+def radial_mps(state: State) -> float:
+    bearing = polar(state.east_m, state.north_m)[1]
+    return float(state.sog_mps * np.cos(np.radians(state.cog_deg - bearing)))
 
 
 def test_a_turn_of_cat240_is_measured(station: Station) -> None:

@@ -87,19 +87,18 @@ def test_a_quantum_whose_range_changes() -> None:
 
 
 @some
-@given(st.lists(st.integers(0, 255), max_size=256), st.booleans(), st.integers(0, 2047))
-def test_rd(octets: list[int], second: bool, azimuth: int) -> None:
+@given(st.lists(st.integers(0, 255), max_size=256), st.sampled_from([0, 8, 28]), st.integers(0, 2047))
+def test_rd(octets: list[int], extra: int, azimuth: int) -> None:
     decoder = RaymarineDecoder("radar", RaymarineOptions(unverified=True))
     feed(decoder, rd_status(4, RANGES))
-    plain, hd = feed(
-        decoder, rd_frame((azimuth, runs(octets), False), (azimuth, runs(octets), True), with_second=second)
-    )
+    plain, hd = feed(decoder, rd_frame((azimuth, runs(octets), False), (azimuth, runs(octets), True), extra=extra))
     full = octets + [0] * (256 - len(octets))
     assert plain.samples.tolist() == [v for o in full for v in (o & 15, o >> 4)]
     assert hd.samples.tolist() == [o >> 1 for o in octets] + [0] * (1024 - len(octets))
     assert (plain.top_level, hd.top_level) == (15, 127)
     assert plain.angle_deg == pytest.approx((azimuth + 1024) % 2048 * 360 / 2048)
     assert plain.valid
+    assert plain.range_m == pytest.approx(2.0 * RANGES[4] * 1.852)
 
 
 def test_an_rd_range_is_used_only_when_asked_for() -> None:

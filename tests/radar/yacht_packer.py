@@ -49,15 +49,15 @@ def quantum_status(slot: int, table: Sequence[int], state: int = 1) -> bytes:
     return bytes(out)
 
 
-def rd_frame(*spokes: tuple[int, bytes, bool], with_second: bool = False, stated: int | None = None) -> bytes:
-    """Spokes of (azimuth, octets already coded, HD)."""
+def rd_frame(*spokes: tuple[int, bytes, bool], extra: int = 0, stated: int | None = None) -> bytes:
+    """Spokes of (azimuth, octets already coded, HD), each with a second block of `extra` octets."""
     count = len(spokes) if stated is None else stated
     out = struct.pack("<8I", 0x00010003, 0, 0x1C, count, 0, 0, 1, 0x20)
     for azimuth, data, hd in spokes:
         kind = (3, 2, 3, 1, 0, 0, 1) if hd else (1, 2, 1, 1, 0x1F4, 0, 1)
         out += struct.pack("<10I", 1, 0x28, azimuth, *kind)
-        if with_second:
-            out += struct.pack("<2I", 2, 8)
+        if extra:
+            out += struct.pack("<2I", 2, extra) + bytes(extra - 8)
         padded = data + b"\xff" * (-len(data) % 4)
         out += struct.pack("<3I", 0x80000003, 12 + len(padded), len(data)) + padded
     return out

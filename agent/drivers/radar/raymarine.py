@@ -13,8 +13,9 @@ Quantum spoke, type 0x00280003: 4 u16 sequence | 6 u16 0x0101 | 8 u16 samples | 
 14 u16 samples that the selected range has | 16 u16 azimuth, 0 astern | 18 u16 octets | 20 octets (5C n v: n times v).
 Quantum status, type 0x00280002: 4 u8 state | 20 u8 range's slot | 148 u32 x 20 ranges in 1/1000 NM.
 RD frame, type 0x00010003: 32 octets, spokes at 12; each spoke: 40 octets (u32 1, u32 40, u32 azimuth of 2048, 0 astern,
-then what tells HD from not), optional 8 octets (u32 2, u32), 12 octets (u32 3 or 0x80000003, u32 with these 12, u32
-octets), octets. Not HD: 4-bit samples, low first, 512; HD: samples are the octet's upper 7 bits, 1,024.
+then what tells HD from not), optional octets (u32 2, u32 how many with these 8: 28 of an RD418D), 12 octets (u32 3 or
+0x80000003, u32 with these 12, u32 octets), octets. Not HD: 4-bit samples, low first, 512; HD: samples are the octet's
+upper 7 bits, 1,024. The last sample lies at twice the selected range (radar_pi and mayara agree on it).
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _TABLE_AT, _RANGES = 148, 20
 _MILLI_NM_M = NM_M / 1000.0
 _RD_TURN, _RD_MOST = 2048, 360
 _RD_KINDS = {(1, 2, 1, 1, 0x1F4, 1): (False, 512), (3, 2, 3, 1, 0, 1): (True, 1024)}
-_RD_TABLE_AT, _RD_RANGES, _RD_FACTOR = 4, 11, 4.0
+_RD_TABLE_AT, _RD_RANGES, _RD_FACTOR = 4, 11, 2.0
 _RD_SLOT_AT = {RD_STATUS: 193, RD_HD_STATUS: 296}
 _RD_BEACONS = (36, 56)  # octets, to 224.0.0.1:5800
 
@@ -158,7 +159,7 @@ class RaymarineDecoder(VideoDecoder):
                 raise ProtocolError("an RD spoke whose header is of no kind that is known here")
             place += 40
             if unit[place : place + 4] == b"\x02\0\0\0":
-                place += 8
+                place += max(8, int.from_bytes(unit[place + 4 : place + 8], "little"))
             if place + 12 > len(unit):
                 raise ProtocolError("an RD frame ends within a spoke")
             mark, size, octets = struct.unpack_from("<3I", unit, place)

@@ -1,4 +1,4 @@
-"""Where sentences and datagrams leave: UDP and TCP on the loopback, and serial lines on pseudo-terminals.
+"""Where sentences and datagrams leave: UDP and TCP on the loopback, UDP groups, serial lines on pseudo-terminals.
 
 Promises:
 - nothing here ever blocks: what a listener does not take in time is dropped, as on a real wire;
@@ -15,6 +15,8 @@ import termios
 import tty
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from hardware_sim.errors import DeviceError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +37,7 @@ class UdpOut:
     """Datagrams to one port of the loopback."""
 
     def __init__(self) -> None:
-        self.port = free_udp_port()
+        self.host, self.port = LOOPBACK, free_udp_port()
         self.dropped = 0
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
@@ -43,13 +45,32 @@ class UdpOut:
     def send(self, data: bytes) -> None:
         """Send, or drop when the kernel's buffer is full."""
         try:
-            self._socket.sendto(data, (LOOPBACK, self.port))
+            self._socket.sendto(data, (self.host, self.port))
         except (BlockingIOError, ConnectionRefusedError):
             self.dropped += 1
 
     def close(self) -> None:
         """Release the socket."""
         self._socket.close()
+
+
+class GroupOut(UdpOut):
+    """Datagrams to a multicast group, out of the interface that has the address `via`; one hop far.
+
+    Raises:
+        DeviceError: no interface has that address.
+
+    """
+
+    def __init__(self, group: str, port: int, via: str) -> None:
+        super().__init__()
+        self.host, self.port = group, port
+        try:
+            self._socket.bind((via, 0))  # what it is sent from, on a machine with several
+            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(via))
+        except OSError as error:
+            self._socket.close()
+            raise DeviceError(f"--multicast {via}: no interface of this machine has that address") from error
 
 
 class TcpOut:

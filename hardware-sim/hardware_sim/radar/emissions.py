@@ -5,8 +5,8 @@ Promises:
   start time) alone;
 - emissions of one radar show one sea and the same vessels: video on one grid is made once, and a vessel's fluctuation
   in a turn is the same on every grid;
-- `group` and `port` are where a real device sends; live they stand in for nothing (all goes to the loopback), in a
-  capture they are the addresses.
+- `group` and `port` are where a real device sends: the addresses in a capture and with `--multicast`; else everything
+  live goes to the loopback.
 """
 
 from __future__ import annotations
@@ -20,11 +20,25 @@ from typing import TYPE_CHECKING
 
 from hardware_sim import nmea
 from hardware_sim.geo import NM_M, polar
-from hardware_sim.radar import arpa, cat010, cat034, cat048, cat240, furuno, garmin, lwe, navico, raymarine
+from hardware_sim.radar import (
+    announcements,
+    arpa,
+    cat010,
+    cat034,
+    cat048,
+    cat240,
+    furuno,
+    garmin,
+    lwe,
+    navico,
+    navico_reports,
+    raymarine,
+    raymarine_rd,
+)
 from hardware_sim.radar.asterix import Source
 from hardware_sim.radar.cat240 import Coding
 from hardware_sim.radar.physics import BOLTZMANN_T0, Radar
-from hardware_sim.radar.receiver import EIGHT_BITS, SIX_BITS, Logarithmic, Scale, SeaControlled
+from hardware_sim.radar.receiver import EIGHT_BITS, SEVEN_BITS, SIX_BITS, Logarithmic, Scale, SeaControlled
 from hardware_sim.radar.video import Grid, Video
 
 if TYPE_CHECKING:
@@ -42,13 +56,15 @@ SECTOR_CROSSINGS = 8
 SECTORS = 64
 ASTERIX_DELAY_S = 0.2
 """From the beam's passing to the plot's leaving."""
+RADAR_ADDRESS = "192.168.1.20"
+"""Whose traffic a capture is."""
 
 
 class Station:
     """A radar of a run: the world, when it starts, and video that several emissions share.
 
-    `prepare` makes the video of emissions, which takes a second or two each, before time runs; `start_unix_s` may be
-    set until a stream is asked for.
+    `prepare` makes the video of emissions, which takes a second or two each, before time runs; `start_unix_s`, `ip`
+    (the radar's address) and `standby` (whether it is, at a time) may be set until a stream is asked for.
     """
 
     def __init__(self, world: World, start_unix_s: float = 0.0) -> None:
@@ -56,6 +72,8 @@ class Station:
         self.start_unix_s = start_unix_s
         self.table = world.scenario.radar
         self.turn_s = 60.0 / self.table.rpm
+        self.ip = RADAR_ADDRESS
+        self.standby: Callable[[float], bool] = lambda _: False
         self._videos: dict[Grid, Video] = {}
 
     def prepare(self, names: tuple[str, ...]) -> None:
@@ -83,7 +101,10 @@ class Station:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Emission:
-    """One kind of output. `serial`: it leaves by a serial line, not as datagrams. `grid`: of its video, if any."""
+    """One kind of output. `serial`: it leaves by a serial line, not as datagrams. `grid`: of its video, if any.
+
+    `in_standby`: it goes on in standby, and its stream heeds `Station.standby` itself.
+    """
 
     what: str
     stream: Callable[[Station], Stream]
@@ -91,14 +112,18 @@ class Emission:
     group: str = "239.255.0.1"
     port: int = 21_131
     serial: bool = False
+    in_standby: bool = False
 
 
 def _navico(station: Station, model: navico.Model) -> Stream:
     video = station.video(station.fine_grid())
     receiver = SeaControlled(video.mean_clutter)
     heading = navico.heading_word(station.table.heading_deg)
+    table = station.table
     for index in count():
         samples = receiver.samples(video.sector(index))
+        if model == "halo" and table.doppler != "off":
+            samples = navico.coloured(samples, video.radial_mps(index), table.doppler_from_mps, table.doppler)
         first = index * navico.SPOKES_PER_DATAGRAM
         block = navico.datagram(samples, first, round(station.table.range_m), heading, model)
         yield (index + 1) / navico.DATAGRAMS_PER_TURN * station.turn_s, block
@@ -159,9 +184,43 @@ def _raymarine(station: Station) -> Stream:
     scale = Scale(first=EIGHT_BITS.first, step_db=EIGHT_BITS.step_db, top=raymarine.TOP)
     receiver = SeaControlled(station.video(grid).mean_clutter, scale)
     for sequence, (t, spoke, samples) in enumerate(_spokes(station, grid, receiver)):
+        standby = station.standby(t)
         if spoke == 0:
-            yield t, raymarine.status(index)
-        yield t, raymarine.spoke(samples, sequence, spoke)
+            yield t, raymarine.status(index, transmits=not standby)
+        if not standby:
+            yield t, raymarine.spoke(samples, sequence, spoke)
+
+
+_RD_RANGES_M = [r * NM_M / 1000.0 for r in raymarine_rd.RANGES_MILLI_NM]
+
+
+def _rd_grid(station: Station, *, hd: bool) -> Grid:
+    selected_m = _RD_RANGES_M[_reaching(_RD_RANGES_M, station.table.range_m / raymarine_rd.REACH)]
+    return Grid(
+        spokes=raymarine_rd.SPOKES_PER_TURN,
+        cells=raymarine_rd.SAMPLES_HD if hd else raymarine_rd.SAMPLES,
+        range_m=selected_m * raymarine_rd.REACH,
+        sectors=SECTORS,
+    )
+
+
+def _rd(station: Station, *, hd: bool) -> Stream:
+    """A status each turn, before the spokes that it explains."""
+    grid = _rd_grid(station, hd=hd)
+    video = station.video(grid)
+    receiver = SeaControlled(video.mean_clutter, SEVEN_BITS) if hd else SeaControlled(video.mean_clutter)
+    index = _reaching(_RD_RANGES_M, station.table.range_m / raymarine_rd.REACH)
+    step = raymarine_rd.SPOKES_PER_FRAME
+    for sector in count():
+        t = (sector + 1) / grid.sectors * station.turn_s
+        standby = station.standby(t)
+        if sector % grid.sectors == 0:
+            yield t, raymarine_rd.status(index, hd=hd, transmits=not standby)
+        if standby:
+            continue
+        samples = receiver.samples(video.sector(sector))
+        for row in range(0, grid.rows, step):
+            yield t, raymarine_rd.frame(samples[row : row + step], sector * grid.rows + row, hd=hd)
 
 
 _FURUNO_RANGES_M = [r * NM_M for r in furuno.RANGES_NM.values()]
@@ -173,12 +232,12 @@ def _furuno_grid(station: Station) -> Grid:
     return Grid(spokes=furuno.SPOKES_PER_TURN, cells=furuno.SAMPLES, range_m=last_m, sectors=SECTORS)
 
 
-def _furuno(station: Station) -> Stream:
+def _furuno(station: Station, coding: furuno.Coding = 3) -> Stream:
     grid = _furuno_grid(station)
     video = station.video(grid)
     receiver = SeaControlled(video.mean_clutter, SIX_BITS)
     wire = list(furuno.RANGES_NM)[_reaching(_FURUNO_RANGES_M, station.table.range_m)]
-    encoder = furuno.Encoder(wire)
+    encoder = furuno.Encoder(wire, coding)
     step = furuno.ANGLES // grid.spokes
     for index in count():
         sweeps = receiver.samples(video.sector(index))
@@ -305,7 +364,35 @@ def _coded(what: str, coding: Coding) -> Emission:
     return Emission(what=what, stream=partial(_cat240, coding=coding), grid=Station.fine_grid, group="232.1.1.31")
 
 
-EMISSIONS: dict[str, Emission] = {
+def _old_furuno(coding: furuno.Coding) -> Emission:
+    return replace(
+        EMISSIONS_OF_VIDEO["furuno"],
+        what=f"Furuno spokes, coding {coding}, which no capture confirms",
+        stream=partial(_furuno, coding=coding),
+    )
+
+
+def _beside(what: str, stream: Callable[[Station], Stream], place: tuple[str, int]) -> Emission:
+    """Beacons or reports."""
+    return Emission(what=what, stream=stream, group=place[0], port=place[1], in_standby=True)
+
+
+def _navico_beside(name: str, model: navico.Model) -> dict[str, Emission]:
+    beacon = (navico_reports.BEACON_GROUP, navico_reports.BEACON_PORT)
+    reports = navico_reports.IDENTITIES[model].address("report")
+    what = "HALO" if model == "halo" else "4G"
+    return {
+        f"{name}-beacon": _beside(
+            f"Navico {what} discovery beacons", partial(announcements.navico_beacons, model=model), beacon
+        ),
+        f"{name}-reports": _beside(
+            f"Navico {what} state and settings", partial(announcements.navico_status, model=model), reports
+        ),
+    }
+
+
+_RAYMARINE_BEACONS = (raymarine.BEACON_GROUP, raymarine.BEACON_PORT)
+EMISSIONS_OF_VIDEO: dict[str, Emission] = {
     "ttm": Emission(what="NMEA 0183 TTM on a serial line, 38400 baud", stream=_ttm, serial=True),
     "network": Emission(
         what="TTM and TLL in IEC 61162-450 datagrams", stream=_network, group="239.192.0.2", port=lwe.TARGET_PORT
@@ -329,9 +416,21 @@ EMISSIONS: dict[str, Emission] = {
         what="Raymarine Quantum spokes and status",
         stream=_raymarine,
         grid=_raymarine_grid,
-        group="232.1.167.1",
-        port=2574,
+        group=announcements.QUANTUM_PLACE[0],
+        port=announcements.QUANTUM_PLACE[1],
+        in_standby=True,
     ),
+    **{
+        name: Emission(
+            what=f"Raymarine RD spokes and status, {what}",
+            stream=partial(_rd, hd=hd),
+            grid=partial(_rd_grid, hd=hd),
+            group=announcements.RD_PLACE[0],
+            port=announcements.RD_PLACE[1],
+            in_standby=True,
+        )
+        for name, what, hd in (("raymarine-rd", "4 bit", False), ("raymarine-rd-hd", "HD", True))
+    },
     "furuno": Emission(
         what="Furuno DRS spokes, coding 3", stream=_furuno, grid=_furuno_grid, group="239.255.0.2", port=10_024
     ),
@@ -343,6 +442,28 @@ EMISSIONS: dict[str, Emission] = {
     "cat048": Emission(what="ASTERIX CAT048 plots and tracks, CAT034 markers", stream=_cat048, group="225.1.0.1"),
     "cat010": Emission(what="ASTERIX CAT010 tracks", stream=_cat010, group="225.1.0.1"),
 }
+EMISSIONS = {
+    **EMISSIONS_OF_VIDEO,
+    "furuno-0": _old_furuno(0),
+    "furuno-1": _old_furuno(1),
+    "furuno-2": _old_furuno(2),
+    **_navico_beside("halo", "halo"),
+    **_navico_beside("navico-4g", "4g"),
+    "garmin-reports": _beside(
+        "Garmin xHD state and range", announcements.garmin_reports, ("239.254.2.0", garmin.REPORT_PORT)
+    ),
+    "raymarine-beacon": _beside(
+        "Raymarine Quantum discovery beacons",
+        partial(announcements.raymarine_beacons, kind=raymarine.QUANTUM),
+        _RAYMARINE_BEACONS,
+    ),
+    "raymarine-rd-beacon": _beside(
+        "Raymarine RD discovery beacons",
+        partial(announcements.raymarine_beacons, kind=raymarine.RD),
+        _RAYMARINE_BEACONS,
+    ),
+}
+"""By name."""
 
 
 def merged(station: Station, names: tuple[str, ...]) -> Iterator[tuple[float, str, bytes]]:

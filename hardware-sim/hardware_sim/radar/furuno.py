@@ -1,13 +1,16 @@
 """Furuno DRS spokes on the wire: datagrams of some sweeps, each coded against the one before.
 
 A datagram is 16 octets and sweeps. Header: 2, sequence, 0, 1, four zeros, (data length - 4) / 4 in nine bits, seven
-bits count of sweeps, eleven bits samples a sweep, two bits coding (3), one bit "headings are valid", two ones, range
+bits count of sweeps, eleven bits samples a sweep, two bits coding, one bit "headings are valid", two ones, range
 index (see `RANGES_NM`), 0, eleven bits samples within that range (496: a sweep goes on beyond it), 1, four zeros. A
 sweep: u16 angle (0..8191 from the bow), u16 heading (8,192 a turn), coded samples, zeros up to a multiple of four.
 
 Coding 3: an octet with its two low bits clear is a sample (0, 4 .. 252). Else its six high bits are a count (0 is 64):
 low bit set: so many times the last sample; clear: so many samples as in the sweep before, across datagrams too. What is
 repeated here is always what stands just before, so that no decoder need ask which "last sample" is meant.
+Coding 0: samples as they are. 1: an even octet is a sample, an odd one's seven high bits are how often (0 is 128) the
+last one comes again. 2: the first sweep of a datagram as in 1; in the others odd octets count samples that are as in
+the sweep before. None of these three has been seen in a capture: as the public decoders read them.
 
 Source: headers captured of a DRS4D-NXT and a FAR-2127 and the public decoders' reading. Where one reads "heading valid"
 in the last octet: the FAR-2127's has those bits clear and the one used here set.
@@ -16,7 +19,7 @@ in the last octet: the FAR-2127's has those bits clear and the one used here set
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -33,15 +36,18 @@ RANGES_NM = {
     21: 1 / 16, 0: 1 / 8, 1: 1 / 4, 2: 1 / 2, 3: 3 / 4, 4: 1.0, 5: 1.5, 6: 2.0, 7: 3.0, 8: 4.0, 9: 6.0, 10: 8.0,
     11: 12.0, 12: 16.0, 13: 24.0, 14: 32.0, 19: 36.0, 15: 48.0,
 }  # fmt: skip
+Coding = Literal[0, 1, 2, 3]
 _REPEAT, _COPY = 1, 2
 _LONGEST = 64
+_LONGEST_OF_OLD = 128
 
 
 class Encoder:
     """The stream of one radar: it remembers the last sweep."""
 
-    def __init__(self, range_index: int) -> None:
+    def __init__(self, range_index: int, coding: Coding = 3) -> None:
         self._range_index = range_index
+        self._coding = coding
         self._sequence = 0
         self._before = np.zeros(SAMPLES, dtype=np.uint8)
 
@@ -57,20 +63,35 @@ class Encoder:
         body, count = b"", 0
         for i, levels in enumerate(sweeps):
             sweep = levels << 2
-            data = struct.pack("<HH", (first_angle + i * step) % ANGLES, heading) + encode_sweep(sweep, self._before)
-            self._before = sweep
-            data += bytes(-len(data) % 4)
+            head = struct.pack("<HH", (first_angle + i * step) % ANGLES, heading)
+            data = self._coded(head, sweep, first=count in (0, MAX_SWEEPS))
             if count == MAX_SWEEPS or (count and len(body) + len(data) > MAX_DATA_BYTES):
                 out.append(self._frame(body, count, valid=heading_deg is not None))
                 body, count = b"", 0
+                data = self._coded(head, sweep, first=True)
+            self._before = sweep
             body, count = body + data, count + 1
         out.append(self._frame(body, count, valid=heading_deg is not None))
         return out
 
+    def _coded(self, head: bytes, sweep: NDArray[np.uint8], *, first: bool) -> bytes:
+        """A sweep as it stands in a datagram; `first`: nothing stands before it there."""
+        match self._coding:
+            case 0:
+                data = sweep.tobytes()
+            case 3:
+                data = encode_sweep(sweep, self._before)
+            case 2 if not first:
+                data = encode_old(sweep, self._before)
+            case _:
+                data = encode_old(sweep, None)
+        out = head + data
+        return out + bytes(-len(out) % 4)
+
     def _frame(self, body: bytes, sweeps: int, *, valid: bool) -> bytes:
         words = len(body) // 4 - 1
         self._sequence = self._sequence + 1 & 0xFF
-        flags = SAMPLES >> 8 | 3 << 3 | (0x20 if valid else 0) | 0xC0
+        flags = SAMPLES >> 8 | self._coding << 3 | (0x20 if valid else 0) | 0xC0
         head = bytes(
             (2, self._sequence, 0, 1, 0, 0, 0, 0, words & 0xFF, sweeps << 1 | words >> 8, SAMPLES & 0xFF, flags)
         )
@@ -96,6 +117,24 @@ def encode_sweep(sweep: NDArray[np.uint8], before: NDArray[np.uint8]) -> bytes:
             out.append(values[at])
             _count(out, run - 1, _REPEAT)
             at += run
+    return bytes(out)
+
+
+def encode_old(sweep: NDArray[np.uint8], before: NDArray[np.uint8] | None) -> bytes:
+    """One sweep of even samples by coding 1, or by coding 2 against the sweep `before`."""
+    same = np.concatenate(([False], np.diff(sweep) == 0)) if before is None else sweep == before
+    ends = _run_ends(~same)
+    values = sweep.tolist()
+    out = bytearray()
+    at = 0
+    while at < len(values):
+        if not same[at]:
+            out.append(values[at])
+            at += 1
+            continue
+        n = min(ends[at] - at, _LONGEST_OF_OLD)
+        out.append((n % _LONGEST_OF_OLD) << 1 | 1)
+        at += n
     return bytes(out)
 
 

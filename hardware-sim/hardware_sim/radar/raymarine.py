@@ -7,13 +7,18 @@ that follow. 5C n v stands for n times v; a 5C of its own is a run of one. Value
 A status report is 260 octets: 02 00 28 00, at 4 the state (1: it transmits), at 20 which range is selected, at 148 a
 table of 20 ranges as u32 in 1/1000 NM. The last sample lies at that range times samples over samples within range.
 
+Beacons go to 224.0.0.1:5800. One of 56 octets: u32 1, u32 kind of radar, u32 link, at 20 the name in 32. One of 36: u32
+0, the same u32 link, u32 kind of radar, at 20 where reports go and at 28 where commands are taken, each four octets of
+address and u16 port, little endian as well.
+
 Source: captures of a Quantum and the public decoders' reading of them. The status' other fields are zeros here.
 """
 
 from __future__ import annotations
 
+import socket
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -29,7 +34,21 @@ RANGES_MILLI_NM = (
 )  # fmt: skip
 ESCAPE = 0x5C
 STATUS_BYTES = 260
+BEACON_GROUP, BEACON_PORT = "224.0.0.1", 5800
 _SPOKE = struct.Struct("<IHHHHHHHH")
+
+
+class Kind(NamedTuple):
+    """What beacons call a radar: its kind in the one of 56 octets, in the one of 36, its name."""
+
+    named: int
+    placed: int
+    name: str
+
+
+QUANTUM = Kind(0x66, 0x28, "QuantumRadar")
+RD = Kind(0x01, 0x01, "RD radar")
+"""The kinds as captured; an RD's name is ours."""
 
 
 def spoke(samples: NDArray[np.uint8], sequence: int, number: int) -> bytes:
@@ -40,24 +59,31 @@ def spoke(samples: NDArray[np.uint8], sequence: int, number: int) -> bytes:
     return _SPOKE.pack(0x0028_0003, *head) + data
 
 
-def status(range_index: int) -> bytes:
-    """The status report of a radar that transmits on that range of the table."""
+def status(range_index: int, *, transmits: bool = True) -> bytes:
+    """The status report of a radar on that range of the table."""
     out = bytearray(STATUS_BYTES)
-    struct.pack_into("<IB", out, 0, 0x0028_0002, 1)
+    struct.pack_into("<IB", out, 0, 0x0028_0002, transmits)
     out[20] = range_index
     struct.pack_into("<20I", out, 148, *RANGES_MILLI_NM)
     return bytes(out)
 
 
-def run_lengths(samples: NDArray[np.uint8]) -> bytes:
-    """Runs of four and more coded, others as they are."""
+def beacons(kind: Kind, link: int, report: tuple[str, int], command: tuple[str, int]) -> tuple[bytes, bytes]:
+    """The beacon that names a radar, and the one that says where it sends."""
+    named = struct.pack("<III8x32s4x", 1, kind.named, link, kind.name.encode("ascii"))
+    places = b"".join(socket.inet_aton(ip)[::-1] + struct.pack("<H2x", port) for ip, port in (report, command))
+    return named, struct.pack("<III8x", 0, link, kind.placed) + places
+
+
+def run_lengths(samples: NDArray[np.uint8], longest: int = 255) -> bytes:
+    """Runs of four and more coded, others as they are; a run is no longer than `longest`."""
     starts = np.concatenate(([0], np.flatnonzero(np.diff(samples)) + 1))
     lengths = np.diff(np.concatenate((starts, [len(samples)])))
     out = bytearray()
     for value, length in zip(samples[starts].tolist(), lengths.tolist(), strict=True):
         left = length
         while left > 0:
-            n = min(left, 255)
+            n = min(left, longest)
             out += bytes((ESCAPE, n, value)) if n >= 4 or value == ESCAPE else bytes((value,)) * n
             left -= n
     return bytes(out)

@@ -3,7 +3,7 @@
 Promises:
 - `Logarithmic`: 8 bits of 0.4 dB from 10 dB below mean noise on; the sea and the noise are in it, nothing is cut;
 - `SeaControlled`: 0 below a threshold that follows mean noise and mean clutter over range (as automatic sea and rain
-  controls set it), then from a first level on in steps up to a top: a radar's display video of 4, 6 or 8 bits;
+  controls set it), then from a first level on in steps up to a top: a radar's display video of 4, 6, 7 or 8 bits;
 - a power is looked up by the upper half of its float32 (7 bits of mantissa: 0.03 dB).
 """
 
@@ -36,6 +36,7 @@ class Scale:
 
 FOUR_BITS = Scale(first=1, step_db=3.0, top=15)
 SIX_BITS = Scale(first=8, step_db=1.0, top=63)
+SEVEN_BITS = Scale(first=16, step_db=0.7, top=127)
 EIGHT_BITS = Scale(first=32, step_db=0.4, top=255)
 
 

@@ -13,7 +13,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
-from hardware_sim.radar.emissions import EMISSIONS, Station, merged
+from hardware_sim.radar.emissions import EMISSIONS, RADAR_ADDRESS, Station, merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from hardware_sim.world import World
 
 MTU = 1500
-RADAR_ADDRESS = "192.168.1.20"
 RADAR_PORT = 50_000
 _GLOBAL = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65_535, 1)
 _RADAR_MAC = bytes.fromhex("020000000001")

@@ -7,7 +7,8 @@ Promises:
   vessel is just then;
 - the sea is K-distributed with the shape of its range and of the look against the swell; its texture drifts with the
   waves and is another after `TEXTURE_S` seconds; its speckle is another every turn;
-- noise, sea, rain, land, echoes and spikes add as powers.
+- noise, sea, rain, land, echoes and spikes add as powers; a cell's mean radial speed is that of its echoes, weighted by
+  their share of its power: what else is in it counts as standing still (a real sea moves by up to some m/s).
 """
 
 from __future__ import annotations
@@ -94,6 +95,7 @@ class Video:
         self._radar = Radar(world.scenario.radar)
         self._weather = world.scenario.weather
         self._last: tuple[int, Plane] = (-1, np.empty((0, 0), dtype=np.float32))
+        self._echoes: list[tuple[slice, Plane, float]] = []  # of the last sector: cells, power, radial speed
         self._fluctuations: dict[tuple[str, int], float] = {}
         self._hulls = {v.id: _scatterers(v, world.seed) for v in world.vessels}
         loss = self._radar.rain_loss(grid.ranges_m, self._weather.rain_mm_h)
@@ -120,8 +122,17 @@ class Video:
             self._last = (index, self._make(index))
         return self._last[1]
 
+    def radial_mps(self, index: int) -> Plane:
+        """(rows, cells) mean radial speeds in sector `index`, receding positive: what its Doppler shift says."""
+        power = self.sector(index)
+        moment = np.zeros_like(power)
+        for cells, share, speed_mps in self._echoes:
+            moment[:, cells] += share * np.float32(speed_mps)
+        return moment / power
+
     def _make(self, index: int) -> Plane:
         grid = self.grid
+        self._echoes = []
         turn, sector = divmod(index, grid.sectors)
         first, t = sector * grid.rows, index / grid.sectors * self._radar.turn_s
         bearings = self._world.scenario.radar.heading_deg + (first + np.arange(grid.rows)) * grid.spoke_deg
@@ -203,15 +214,23 @@ class Video:
             turn = round(t / self._radar.turn_s - wrap180(middle_deg - bearing) / 360.0 - 0.5 + 1e-9)
             seen_from = aspect_deg(state.east_m, state.north_m, state.heading_deg)
             rcs = vessel.kind.rcs_at(seen_from) * self._fluctuation(vessel, turn)
+            away_mps = state.sog_mps * math.cos(math.radians(state.cog_deg - bearing))
             for s in self._hulls[vessel.id]:
-                self._add_scatterer(power, bearings, vessel, _at(state, s.ahead_m), rcs * s.share)
+                self._add_scatterer(power, bearings, vessel, _at(state, s.ahead_m), (rcs * s.share, away_mps))
         if len(self._fluctuations) > 4 * len(self._world.vessels) + 16:
             self._fluctuations.clear()
 
     def _add_scatterer(
-        self, power: Plane, bearings: NDArray[np.floating], vessel: Vessel, place: tuple[float, float], rcs_m2: float
+        self,
+        power: Plane,
+        bearings: NDArray[np.floating],
+        vessel: Vessel,
+        place: tuple[float, float],
+        echo: tuple[float, float],
     ) -> None:
+        """`echo`: its radar cross-section in m2 and its radial speed."""
         range_m, bearing = polar(*place)
+        rcs_m2, away_mps = echo
         if self._land is not None and self._land.hides(bearing, range_m, vessel.kind.height_m):
             return
         snr = self._radar.snr(rcs_m2, range_m) * float(
@@ -222,7 +241,7 @@ class Video:
         off = (bearings - bearing + 180.0) % 360.0 - 180.0
         if snr < FAR_REACH_SNR and float(np.min(np.abs(off))) > 4.0 * width:
             return
-        self._spread(power, snr * antenna.one_way_gain(off, width) ** 2, range_m, snr)
+        self._spread(power, snr * antenna.one_way_gain(off, width) ** 2, (range_m, away_mps), snr)
 
     def _fluctuation(self, vessel: Vessel, turn: int) -> float:
         key = (vessel.id, turn)
@@ -231,8 +250,9 @@ class Video:
             self._fluctuations[key] = fluctuation.draw(rng, fluctuation.swerling(vessel.table.kind))
         return self._fluctuations[key]
 
-    def _spread(self, power: Plane, over_spokes: NDArray[np.floating], range_m: float, snr: float) -> None:
-        """Add an echo around its range, as the pulse is shaped."""
+    def _spread(self, power: Plane, over_spokes: NDArray[np.floating], where: tuple[float, float], snr: float) -> None:
+        """Add an echo of (range, radial speed) around its range, as the pulse is shaped."""
+        range_m, away_mps = where
         width, pulse = self._radar.range_resolution_m, self._radar.table.pulse
         reach = antenna.pulse_reach_m(width, pulse, snr)
         low = max(0, int((range_m - reach) / self.grid.cell_m))
@@ -240,9 +260,9 @@ class Video:
         if high <= low:
             return
         cells = (np.arange(low, high) + 0.5) * self.grid.cell_m
-        power[:, low:high] += np.outer(over_spokes, antenna.pulse_power(cells - range_m, width, pulse)).astype(
-            np.float32
-        )
+        echo = np.outer(over_spokes, antenna.pulse_power(cells - range_m, width, pulse)).astype(np.float32)
+        power[:, low:high] += echo
+        self._echoes.append((slice(low, high), echo, away_mps))
 
 
 def _at(state: State, ahead_m: float) -> tuple[float, float]:
