@@ -23,6 +23,7 @@ from serial.tools import list_ports
 from agent.drivers.camera import onvif as ws
 from agent.drivers.camera.v4l2 import video_devices
 from agent.drivers.nmea import parse_sentence
+from agent.drivers.radar import beacons
 from agent.errors import ProtocolError, UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ PLACES = (
     *(Place(f"239.192.0.{i}", 60_000 + i, "IEC 61162-450") for i in range(1, 9)),
     Place("236.6.7.8", 6_678, "Navico radar"), Place("236.6.7.9", 6_679, "Navico radar reports"),
     Place("239.254.2.0", 50_102, "Garmin radar"), Place("224.0.0.1", 5_800, "Raymarine beacons"),
-    Place("239.255.0.2", 10_024, "Furuno radar"),
+    Place("239.255.0.2", 10_024, "Furuno radar"), Place("236.6.7.5", 6_878, "Navico beacons"),
+    Place("236.6.7.4", 6_768, "Navico BR24 beacons"), Place("239.254.2.0", 50_100, "Garmin radar reports"),
 )  # fmt: skip
 
 
@@ -172,7 +174,9 @@ def _sentences_of(device: str, seconds: float) -> dict[str, Any]:
 
 
 def network(listen: list[Place], addresses: dict[str, str], seconds: float) -> Iterator[dict[str, Any]]:
-    """UDP feeds, by where they come in and what they are."""
+    """UDP feeds, by where they come in and what they are; radars, by what their beacons say."""
+    radars: dict[str, dict[str, Any]] = {}
+    names: dict[str, str] = {}
     heard: dict[tuple[str, int], tuple[Counter[str], Counter[str], str]] = {}
     busy: list[dict[str, Any]] = []
     with ExitStack() as stack, selectors.DefaultSelector() as selector:
@@ -189,12 +193,23 @@ def network(listen: list[Place], addresses: dict[str, str], seconds: float) -> I
             sentences, senders, _ = heard.setdefault((place.group, place.port), (Counter(), Counter(), place.what))
             sentences.update(_good(data))
             senders[sender] += 1
+            for found in beacons.radars(data):
+                radars.setdefault(found.url, _radar(found, sender))
+            if (named := beacons.raymarine_name(data)) is not None:
+                names[named[0]] = named[1]
+    for find in radars.values():
+        yield find | _said(name=names.get(find["identity"], ""))
     for (group, port), (sentences, senders, what) in heard.items():
-        find: dict[str, Any] = {"kind": "network", "url": _url(Place(group, port, what)), "what": what}
+        feed: dict[str, Any] = {"kind": "network", "url": _url(Place(group, port, what)), "what": what}
         if sentences:
-            find |= {"driver": _driver(sentences), "sentences": dict(sentences)}
-        yield {**find, "datagrams": senders.total(), "senders": sorted(senders)}
+            feed |= {"driver": _driver(sentences), "sentences": dict(sentences)}
+        yield {**feed, "datagrams": senders.total(), "senders": sorted(senders)}
     yield from (b for b in busy if "in use" in b["trouble"])
+
+
+def _radar(found: beacons.Found, sender: str) -> dict[str, Any]:
+    facts = {"kind": "radar", "via": "beacon", "url": found.url, "driver": found.driver, "identity": found.identity}
+    return facts | {"also": list(found.also), "sender": sender} | _said(range=found.range_name)
 
 
 def _listen(sock: socket.socket, place: Place, addresses: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Run in a network namespace of its own by test_probe.py: a camera that answers, feeds that send, and `vigia probe`.
+"""Run in a network namespace of its own by test_probe.py: a camera, feeds, simulated radars, and `vigia probe`.
 
 Prints what the command printed. Not a test by itself: outside a namespace it would touch the machine's network.
 """
@@ -6,12 +6,18 @@ Prints what the command printed. Not a test by itself: outside a namespace it wo
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
 import sys
 import threading
+from typing import Any
 from xml.etree import ElementTree as ET
+
+from agent.clock import SystemClock
+from agent.drivers.table import driver_options, load_driver
+from agent.transport import open_transport
 
 CAMERA, OFFICE = "10.9.1.1", "10.9.2.1"
 VDM = b"!AIVDM,1,1,,A,13u?etPv2;0n:dDPwUM1U1Cb069D,0*24\r\n"
@@ -52,6 +58,29 @@ def send_for_ever(ended: threading.Event) -> None:
                 s.sendto(MTW, ("239.192.7.7", 61_111))
 
 
+def start_radars() -> subprocess.Popen[str]:
+    """Three simulated radars as they are on a real network: in their own groups, out of one interface."""
+    radars = "halo-beacon,halo-reports,spokes,raymarine-beacon,raymarine,garmin,garmin-reports"
+    command = [sys.executable, "-m", "hardware_sim", "run", "harbour-mouth", "--radar", radars, "--multicast", CAMERA]
+    process = subprocess.Popen(
+        [*command, "--no-camera", "--no-ais", "--no-nav"], stdout=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline()  # ready
+    return process
+
+
+def follow(find: dict[str, Any]) -> dict[str, Any]:
+    """What the driver makes of the first datagrams at the address that was found."""
+    transport = open_transport(f"{find['url']}?iface=cam0", SystemClock())
+    decoder = load_driver(find["driver"])("radar", driver_options(find["driver"])())
+    spokes = 0
+    while spokes < 100 and (chunk := transport.read(5.0)) is not None:
+        spokes += len(list(decoder.decode(chunk.data, chunk.at, chunk.stream)))
+    transport.close()
+    return {"kind": "followed", "url": find["url"], "spokes": spokes, "errors": decoder.counters["errors"]}
+
+
 def main() -> None:
     ip("link", "set", "lo", "up")
     for name, address in (("cam0", CAMERA), ("office0", OFFICE)):
@@ -69,11 +98,17 @@ def main() -> None:
     taken.bind(("", 2000))
     ended = threading.Event()
     threading.Thread(target=send_for_ever, args=(ended,), daemon=True).start()
-    command = [sys.executable, "-m", "agent.cli.main", "probe", "--seconds", "2", "--only", "onvif,network"]
+    radars = start_radars()
+    command = [sys.executable, "-m", "agent.cli.main", "probe", "--seconds", "5", "--only", "onvif,network"]
     done = subprocess.run(
         [*command, "--udp", "239.192.7.7:61111"], check=True, capture_output=True, text=True, env=dict(os.environ)
     )
     print(done.stdout)
+    for find in map(json.loads, done.stdout.splitlines()):
+        if find["kind"] == "radar" and find.get("range") != "b":
+            print(json.dumps(follow(find)))
+    radars.kill()
+    radars.communicate()
     ended.set()
 
 

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from agent.cli import probe
 from agent.drivers.camera import onvif
+from agent.drivers.radar import beacons
 from agent.errors import ProtocolError, UsageError
 from probe.probe_world import ANSWER, MTW, VDM
 
@@ -40,7 +41,8 @@ def finds() -> list[dict[str, Any]]:
     trial = [*UNSHARE, "ip", "link", "add", "probe0", "type", "veth", "peer", "name", "probe1"]
     if not tools or subprocess.run(trial, capture_output=True, check=False).returncode:
         pytest.skip("network namespaces are not available here")
-    root = str(Path(__file__).resolve().parents[2])
+    top = Path(__file__).resolve().parents[2]
+    root = f"{top}:{top / 'hardware-sim'}"
     done = subprocess.run(
         [*UNSHARE, sys.executable, str(WORLD)],
         capture_output=True, text=True, check=False, timeout=60, env={**os.environ, "PYTHONPATH": root},
@@ -69,6 +71,33 @@ def test_feeds_are_named_by_what_they_send(finds: list[dict[str, Any]]) -> None:
     assert radar["what"] == "Navico radar"
     assert "driver" not in radar
     assert feeds["udp://239.192.7.7:61111"]["what"] == "asked for"
+
+
+def test_radars_are_found_by_their_beacons(finds: list[dict[str, Any]]) -> None:
+    """Those of the simulator, in the real groups; each find is a sensor's url, driver and further addresses."""
+    radars = [f for f in finds if f["kind"] == "radar"]
+    common = {"kind": "radar", "via": "beacon", "sender": "10.9.1.1"}
+    halo = {"driver": "navico", "identity": "1902501034"}
+    assert radars == [
+        common | halo | {"url": "udp://236.6.9.51:7059", "also": ["udp://236.6.9.51:7061"], "range": "a"},
+        common | halo | {"url": "udp://236.6.9.53:7062", "also": ["udp://236.6.9.53:7064"], "range": "b"},
+        common | {"driver": "raymarine", "url": "udp://232.1.167.1:2574", "also": [], "identity": "010c1b2a"}
+        | {"name": "QuantumRadar"},
+    ]  # fmt: skip
+    followed = [f for f in finds if f["kind"] == "followed"]
+    assert [f["url"] for f in followed] == ["udp://236.6.9.51:7059", "udp://232.1.167.1:2574"]
+    assert all(f["spokes"] >= 100 and f["errors"] == 0 for f in followed)
+    feeds = {f["url"]: f for f in finds if f["kind"] == "network"}
+    assert {feeds["udp://239.254.2.0:50102"]["what"], feeds["udp://239.254.2.0:50100"]["what"]} == {
+        "Garmin radar", "Garmin radar reports",
+    }  # fmt: skip
+
+
+@given(data=st.one_of(st.binary(max_size=300), st.binary(max_size=300).map(lambda b: b"\x01\xb2" + b)))
+def test_any_bytes_are_a_beacon_or_not(data: bytes) -> None:
+    for found in beacons.radars(data):
+        assert 224 <= int(found.url.removeprefix("udp://").split(".")[0]) <= 239
+    assert beacons.raymarine_name(data) is None or len(data) == 56
 
 
 def test_a_port_that_is_in_use_is_told_and_left_alone(finds: list[dict[str, Any]]) -> None:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -47,9 +47,9 @@ _BR24_MARK = (0x4400, 0x0E0D)  # as u16 at 4 and 6
 _BR24_RANGE_M = 10.0 / math.sqrt(2.0)
 _VALID_STATUS = (0x02, 0x12)
 _MODELS = {0x00: "halo", 0x01: "4g", 0x08: "3g", 0x0E: "br24", 0x0F: "br24"}  # report 03, byte 2
-_BEACON_ADDRESSES = ((88, "a"), (108, "a"), (124, "b"), (144, "b"))  # data A, report A, data B, report B
+_BEACON_ADDRESSES = ((88, "data", "a"), (108, "report", "a"), (124, "data", "b"), (144, "report", "b"))
 _BR24_BEACON = range(88, 94)  # octets of the older beacon, which stops before those
-_BR24_ADDRESSES = ((62, "a"), (82, "a"))  # report, data
+_BR24_ADDRESSES = ((62, "report", "a"), (82, "data", "a"))
 _MAX_ADDRESSES = 64  # more than sixteen radars: a mixed-up network
 # report 08, octet 18: which levels are not strength
 _DOPPLER: dict[int, tuple[int | None, int]] = {1: (14, 15), 2: (None, 15)}
@@ -166,19 +166,11 @@ class NavicoDecoder(VideoDecoder):
 
     def _beacon(self, unit: bytes) -> None:
         """Addresses of data and report groups. They differ from radar to radar: never taken as known."""
-        places: tuple[tuple[int, str], ...]
-        if len(unit) in _BR24_BEACON:
-            places = _BR24_ADDRESSES
-        elif len(unit) >= 94:
-            places = _BEACON_ADDRESSES
-        else:
-            raise ProtocolError(f"a beacon of {len(unit)} bytes is cut off")
+        serial, streams = beacon_streams(unit)
         self.counters["beacons"] += 1
-        serial = unit[2:18].split(b"\0")[0].decode("ascii", "replace")
-        for at, name in places:
-            address = _address(unit, at)
-            if address and (address in self.addresses or len(self.addresses) < _MAX_ADDRESSES):
-                self.addresses[address], self.serials[address] = name, serial
+        for s in streams:
+            if s.address in self.addresses or len(self.addresses) < _MAX_ADDRESSES:
+                self.addresses[s.address], self.serials[s.address] = s.range_name, serial
 
     def _report(self, unit: bytes, stream: str) -> None:
         self.counters["reports"] += 1
@@ -199,6 +191,33 @@ class NavicoDecoder(VideoDecoder):
             self.gauges[prefix + "doppler"] = float(unit[18])
             self.gauges[prefix + "doppler_from_mps"] = int.from_bytes(unit[19:21], "little") / 100.0
             self._doppler[serial, range_name] = _DOPPLER.get(unit[18])
+
+
+class BeaconStream(NamedTuple):
+    """One stream that a beacon states: `data` or `report` of range `a` or `b`, and its `ip:port`."""
+
+    kind: str
+    range_name: str
+    address: str
+
+
+def beacon_streams(unit: bytes) -> tuple[str, list[BeaconStream]]:
+    """Serial number and streams of a beacon (01 B2).
+
+    Raises:
+        ProtocolError: it is cut off.
+
+    """
+    places: tuple[tuple[int, str, str], ...]
+    if len(unit) in _BR24_BEACON:
+        places = _BR24_ADDRESSES
+    elif len(unit) >= 94:
+        places = _BEACON_ADDRESSES
+    else:
+        raise ProtocolError(f"a beacon of {len(unit)} bytes is cut off")
+    serial = unit[2:18].split(b"\0")[0].decode("ascii", "replace")
+    stated = [BeaconStream(kind, name, _address(unit, at)) for at, kind, name in places]
+    return serial, [s for s in stated if s.address]
 
 
 def unpack_nibbles(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
