@@ -10,20 +10,20 @@ Source: OASIS MQTT 3.1.1 (2014) and MQTT 5.0 (2019); section numbers are those o
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 MAX_PACKET = 1 << 20
 V311, V5 = 4, 5
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK = 1, 2, 3, 4, 8, 9
 UNSUBSCRIBE, UNSUBACK, PINGREQ, PINGRESP, DISCONNECT = 10, 11, 12, 13, 14
-SESSION_EXPIRY, RECEIVE_MAXIMUM, MAXIMUM_QOS, ASSIGNED_ID, TOPIC_ALIAS, SHARED_AVAILABLE = (
-    0x11,
-    0x21,
-    0x24,
-    0x12,
-    0x23,
-    0x2A,
-)
+MESSAGE_EXPIRY, SUBSCRIPTION_ID, SESSION_EXPIRY, ASSIGNED_ID, WILL_DELAY = 0x02, 0x0B, 0x11, 0x12, 0x18
+RECEIVE_MAXIMUM, TOPIC_ALIAS, MAXIMUM_QOS, USER_PROPERTY, MAXIMUM_PACKET, SUBSCRIPTION_IDS = (
+    0x21, 0x23, 0x24, 0x26, 0x27, 0x29,
+)  # fmt: skip
+FORWARDED = (0x01, 0x03, 0x08, 0x09, USER_PROPERTY)
+"""Of a message, what goes on to its receivers as it is: format, content type, response topic, correlation, user's."""
+FOREVER = 0xFFFFFFFF
+_FLAGS = {SUBSCRIBE: 2, UNSUBSCRIBE: 2}
 
 # Kind of each property's value (2.2.2.2): number of bytes, or "v" varint, "s" string, "b" binary, "p" pair of strings.
 _PROPERTIES: dict[int, int | str] = {
@@ -43,12 +43,14 @@ class MalformedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """An application message."""
+    """An application message. `properties` are the octets of those that go on to its receivers."""
 
     topic: str
     payload: bytes
     qos: int = 0
     retain: bool = False
+    properties: bytes = b""
+    expiry_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,9 @@ class Connect:
     keepalive_s: int
     session_expiry_s: int
     receive_maximum: int
+    maximum_packet: int
     will: Message | None
+    will_delay_s: int
     username: str | None
     password: bytes | None
 
@@ -97,7 +101,7 @@ class Reader:
 
     data: bytes
     at: int = 0
-    properties: dict[int, object] = field(default_factory=dict)
+    forwarded: bytes = b""  # of the properties that were read
 
     def take(self, n: int) -> bytes:
         """The next `n` bytes."""
@@ -142,7 +146,9 @@ class Reader:
         end = self.varint() + self.at
         out: dict[int, object] = {}
         while self.at < end:
-            key = self.varint()
+            began, key = self.at, self.varint()
+            if key in out and key not in (USER_PROPERTY, SUBSCRIPTION_ID):
+                raise MalformedError(f"property 0x{key:02x} twice", 0x82)
             kind = _PROPERTIES.get(key)
             if kind is None:
                 raise MalformedError(f"there is no property 0x{key:02x}")
@@ -156,6 +162,8 @@ class Reader:
                 out[key] = self.string()
             else:
                 out[key] = (self.string(), self.string())
+            if key in FORWARDED:
+                self.forwarded += self.data[began : self.at]
         if self.at != end:
             raise MalformedError("the properties run over their length")
         return out
@@ -181,29 +189,67 @@ def parse_connect(body: bytes) -> Connect:
         raise MalformedError("the reserved flag of CONNECT is set")
     properties = r.read_properties() if version == V5 else {}
     client_id = r.string()
-    will = None
-    if flags & 0x04:
-        if version == V5:
-            r.read_properties()  # a will delay is not kept: the hub sends wills at once
-        will = Message(topic=r.string(), payload=r.binary(), qos=min((flags >> 3) & 3, 1), retain=bool(flags & 0x20))
+    clean = bool(flags & 0x02)
+    if version == V311 and not client_id and not clean:
+        raise MalformedError("no client identifier and a session to keep", 0x85)
+    will, will_delay_s = _will(r, flags, version)
     username = r.string() if flags & 0x80 else None
     password = r.binary() if flags & 0x40 else None
-    clean = bool(flags & 0x02)
-    forever = 0xFFFFFFFF  # 3.1.1 has no expiry: Clean Session 0 means to keep it
-    expiry = int(str(properties.get(SESSION_EXPIRY, 0))) if version == V5 else (0 if clean else forever)
-    maximum = int(str(properties.get(RECEIVE_MAXIMUM, 65535)))
-    if maximum == 0:
-        raise MalformedError("Receive Maximum 0 is a protocol error", 0x82)
+    if r.at != len(body):
+        raise MalformedError("CONNECT goes on after its last field")
+    # 3.1.1 has no expiry: Clean Session 0 means to keep it
+    expiry = _number(properties, SESSION_EXPIRY, 0) if version == V5 else (0 if clean else FOREVER)
+    maximum, packet_max = _number(properties, RECEIVE_MAXIMUM, 65535), _number(properties, MAXIMUM_PACKET, FOREVER)
+    if maximum == 0 or packet_max == 0:
+        raise MalformedError("Receive Maximum or Maximum Packet Size 0 is a protocol error", 0x82)
     return Connect(
         version=version, client_id=client_id, clean_start=clean, keepalive_s=keepalive_s, session_expiry_s=expiry,
-        receive_maximum=maximum, will=will, username=username, password=password,
+        receive_maximum=maximum, maximum_packet=packet_max, will=will, will_delay_s=will_delay_s, username=username,
+        password=password,
     )  # fmt: skip
+
+
+def _will(r: Reader, flags: int, version: int) -> tuple[Message | None, int]:
+    """The will of a CONNECT and its delay."""
+    qos = (flags >> 3) & 3
+    if not flags & 0x04:
+        if flags & 0x38:
+            raise MalformedError("a will's flags without a will")
+        return None, 0
+    if qos == 3:
+        raise MalformedError("QoS 3")
+    r.forwarded = b""  # CONNECT has properties of its own
+    properties = r.read_properties() if version == V5 else {}
+    forwarded = r.forwarded
+    topic, payload = r.string(), r.binary()
+    _check_topic(topic)
+    return Message(
+        topic=topic, payload=payload, qos=min(qos, 1), retain=bool(flags & 0x20), properties=forwarded,
+        expiry_s=_optional(properties, MESSAGE_EXPIRY),
+    ), _number(properties, WILL_DELAY, 0)  # fmt: skip
+
+
+def _number(properties: dict[int, object], key: int, default: int) -> int:
+    value = properties.get(key, default)
+    assert isinstance(value, int)  # noqa: S101 - `_PROPERTIES` says that it is one
+    return value
+
+
+def _optional(properties: dict[int, object], key: int) -> int | None:
+    return _number(properties, key, 0) if key in properties else None
+
+
+def _check_topic(topic: str) -> None:
+    if not topic or "+" in topic or "#" in topic:
+        raise MalformedError(f"{topic!r} is no topic to publish to", 0x90)
 
 
 def parse_publish(flags: int, body: bytes, version: int) -> Publish:
     """PUBLISH (3.3)."""
     r = Reader(body)
     qos = (flags >> 1) & 3
+    if qos == 3 or (qos == 0 and flags & 8):
+        raise MalformedError("QoS 3, or QoS 0 that is sent again")
     if qos > 1:
         raise MalformedError("QoS 2 is not offered here", 0x9B)
     topic = r.string()
@@ -211,11 +257,15 @@ def parse_publish(flags: int, body: bytes, version: int) -> Publish:
     properties = r.read_properties() if version == V5 else {}
     if TOPIC_ALIAS in properties:
         raise MalformedError("topic aliases are not offered here", 0x94)
-    if not topic or "+" in topic or "#" in topic:
-        raise MalformedError(f"{topic!r} is no topic to publish to", 0x90)
+    if SUBSCRIPTION_ID in properties:
+        raise MalformedError("a client's PUBLISH with a subscription identifier", 0x82)
+    _check_topic(topic)
     if qos and packet_id == 0:
         raise MalformedError("packet identifier 0")
-    message = Message(topic=topic, payload=r.rest(), qos=qos, retain=bool(flags & 1))
+    message = Message(
+        topic=topic, payload=r.rest(), qos=qos, retain=bool(flags & 1), properties=r.forwarded,
+        expiry_s=_optional(properties, MESSAGE_EXPIRY),
+    )  # fmt: skip
     return Publish(message=message, packet_id=packet_id, dup=bool(flags & 8))
 
 
@@ -223,13 +273,15 @@ def parse_subscribe(body: bytes, version: int) -> Subscribe:
     """SUBSCRIBE (3.8)."""
     r = Reader(body)
     packet_id = r.number(2)
-    if version == V5:
-        r.read_properties()
+    if version == V5 and SUBSCRIPTION_ID in r.read_properties():
+        raise MalformedError("subscription identifiers are not offered here", 0xA1)
     filters = []
     while r.at < len(body):
         filters.append((r.string(), r.number(1)))
-    if not filters:
-        raise MalformedError("SUBSCRIBE without a topic filter", 0x82)
+        if filters[-1][1] & 3 == 3 or filters[-1][1] & (0xC0 if version == V5 else 0xFC):
+            raise MalformedError("options of a subscription that are none")
+    if not filters or packet_id == 0:
+        raise MalformedError("SUBSCRIBE without a topic filter or a packet identifier", 0x82)
     return Subscribe(packet_id=packet_id, filters=tuple(filters))
 
 
@@ -242,17 +294,43 @@ def parse_unsubscribe(body: bytes, version: int) -> Unsubscribe:
     filters = []
     while r.at < len(body):
         filters.append(r.string())
+    if not filters or packet_id == 0:
+        raise MalformedError("UNSUBSCRIBE without a topic filter or a packet identifier", 0x82)
     return Unsubscribe(packet_id=packet_id, filters=tuple(filters))
+
+
+def parse_disconnect(body: bytes, version: int) -> tuple[int, int | None]:
+    """DISCONNECT (3.14): reason, and the session expiry that it asks for."""
+    r = Reader(body)
+    reason = r.number(1) if body else 0
+    properties = r.read_properties() if version == V5 and r.at < len(body) else {}
+    return reason, _optional(properties, SESSION_EXPIRY)
+
+
+def check_flags(kind: int, flags: int) -> None:
+    """The four low bits of a fixed header, which are PUBLISH's own and fixed for all others (2.1.3).
+
+    Raises:
+        MalformedError: they are not what they have to be.
+
+    """
+    if kind != PUBLISH and flags != _FLAGS.get(kind, 0):
+        raise MalformedError(f"flags {flags:x} in a packet of type {kind}")
 
 
 def packet(kind: int, flags: int, body: bytes) -> bytes:
     """Fixed header and body."""
-    length, n = bytearray(), len(body)
+    return bytes([kind << 4 | flags]) + varint(len(body)) + body
+
+
+def varint(n: int) -> bytes:
+    """A variable byte integer (1.5.5)."""
+    out = bytearray()
     while True:
         n, digit = divmod(n, 128)
-        length.append(digit | (0x80 if n else 0))
+        out.append(digit | (0x80 if n else 0))
         if not n:
-            return bytes([kind << 4 | flags]) + bytes(length) + body
+            return bytes(out)
 
 
 def connack(version: int, *, session: bool, reason: int, assigned_id: str | None = None) -> bytes:
@@ -260,7 +338,7 @@ def connack(version: int, *, session: bool, reason: int, assigned_id: str | None
     if version != V5:
         old = {0: 0, 0x84: 1, 0x85: 2, 0x88: 3, 0x86: 4, 0x87: 5}.get(reason, 3)
         return packet(CONNACK, 0, bytes([session and old == 0, old]))
-    props = bytes([MAXIMUM_QOS, 1, SHARED_AVAILABLE, 0])
+    props = bytes([MAXIMUM_QOS, 1, SUBSCRIPTION_IDS, 0])
     if assigned_id is not None:
         props += bytes([ASSIGNED_ID]) + _string(assigned_id)
     return packet(CONNACK, 0, bytes([session and reason == 0, reason, len(props)]) + props)
@@ -269,8 +347,12 @@ def connack(version: int, *, session: bool, reason: int, assigned_id: str | None
 def publish(version: int, message: Message, packet_id: int, *, dup: bool) -> bytes:
     """PUBLISH towards a subscriber."""
     head = _string(message.topic) + (struct.pack(">H", packet_id) if message.qos else b"")
+    if version == V5:
+        expiry = b"" if message.expiry_s is None else struct.pack(">BI", MESSAGE_EXPIRY, message.expiry_s)
+        properties = expiry + message.properties
+        head += varint(len(properties)) + properties
     flags = (dup << 3) | (message.qos << 1) | message.retain
-    return packet(PUBLISH, flags, head + (b"\0" if version == V5 else b"") + message.payload)
+    return packet(PUBLISH, flags, head + message.payload)
 
 
 def puback(packet_id: int) -> bytes:
@@ -309,6 +391,21 @@ def valid_filter(topic_filter: str) -> bool:
         (level in ("+", "#") or not ("+" in level or "#" in level)) and (level != "#" or i == len(levels) - 1)
         for i, level in enumerate(levels)
     )
+
+
+def shared(topic_filter: str) -> tuple[str, str]:
+    """(name of the group, filter) of `$share/NAME/FILTER` (4.8.2); the name is empty where it is no shared one.
+
+    Raises:
+        ValueError: it begins like one and is none.
+
+    """
+    if not topic_filter.startswith("$share/"):
+        return "", topic_filter
+    name, _, rest = topic_filter.removeprefix("$share/").partition("/")
+    if not name or not rest or "+" in name or "#" in name:
+        raise ValueError(f"{topic_filter!r} is no shared subscription")
+    return name, rest
 
 
 def _string(text: str) -> bytes:
