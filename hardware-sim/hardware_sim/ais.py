@@ -1,7 +1,7 @@
 """AIS messages from the bits up: ITU-R M.1371-5, annex 8, and the VDM sentence of IEC 61162-1.
 
 Promises:
-- messages 1 (168 bits), 5 (424), 14 (40 and the text), 18 (168), 21 (272), 24 part A (160) and part B (168), every bit
+- messages 1 and 4 (168 bits), 5 (424), 14 (40 and the text), 18 (168), 21 (272), 24 part A (160) and B (168), every bit
   accounted for;
 - what a station does not know is sent as the standard's "not available" value, never as zero.
 """
@@ -9,6 +9,7 @@ Promises:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from hardware_sim import nmea
 from hardware_sim.geo import KNOT_MPS
@@ -84,7 +85,17 @@ class SafetyText:
     text: str
 
 
-Message = Position | Static | Aton | SafetyText
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """What a base station says: where it stands and what time it is."""
+
+    mmsi: int
+    lat: float
+    lon: float
+    unix_s: float
+
+
+Message = Position | Static | Aton | SafetyText | Base
 
 
 class Bits:
@@ -194,6 +205,15 @@ def safety_text(s: SafetyText) -> Bits:
     return bits.text(s.text, len(s.text))
 
 
+def base(b: Base) -> Bits:
+    """Message 4: base station report."""
+    at = datetime.fromtimestamp(b.unix_s, UTC)
+    bits = Bits().unsigned(4, 6).unsigned(0, 2).unsigned(b.mmsi, 30).unsigned(at.year, 14).unsigned(at.month, 4)
+    bits.unsigned(at.day, 5).unsigned(at.hour, 5).unsigned(at.minute, 6).unsigned(at.second, 6).unsigned(1, 1)
+    bits.signed(round(b.lon * 600_000), 28).signed(round(b.lat * 600_000), 27)
+    return bits.unsigned(7, 4).unsigned(0, 1 + 9 + 1).unsigned(0, 19)  # surveyed; spare, RAIM, communication state
+
+
 def encoded(m: Message) -> Bits:
     """The bits of any message."""
     match m:
@@ -203,6 +223,8 @@ def encoded(m: Message) -> Bits:
             return aton(m)
         case SafetyText():
             return safety_text(m)
+        case Base():
+            return base(m)
         case Static():
             return static_a(m) if m.part == 5 else static_b(m)[m.part - 24]
 

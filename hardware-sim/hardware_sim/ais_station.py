@@ -4,6 +4,7 @@ Promises:
 - reporting intervals of ITU-R M.1371-5, annex 1, tables 1 and 2: class A 3 min at anchor, 10 s to 14 kn, 6 s to 23 kn,
   2 s above, 3 1/3 and 2 s while turning; class B "CS" 3 min to 2 kn, 30 s above; class B "SO" 3 min to 2 kn, 30 s to
   14 kn, 15 s to 23 kn, 5 s above; AtoN 3 min; static data every 6 min;
+- a base station reports every 10 s, with the time that it has: the fault `ais-clock` is its clock's;
 - an AIS-SART sends eight reports within 14 s once a minute, on both channels in turn (IEC 61097-14), and `SART ACTIVE`;
 - a report leaves in a slot (2,250 a minute) within a tenth of the interval of its nominal time;
 - every station is heard within its first seconds: the run starts in the middle of its life, not at power-on;
@@ -19,6 +20,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from hardware_sim import ais
+from hardware_sim.faults import Faults
 from hardware_sim.geo import KNOT_MPS
 from hardware_sim.seeds import generator
 
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from hardware_sim.motion import State
+    from hardware_sim.tables import BaseStationTable
     from hardware_sim.world import Vessel, World
 
 SLOT_S = 60.0 / 2250.0
 GNSS_SIGMA_M = 3.0
 STATIC_INTERVAL_S = 360.0
 ATON_INTERVAL_S = 180.0
+BASE_INTERVAL_S = 10.0
 SART_BURST = 8
 SART_SPACING_S = 75 * SLOT_S
 SART_NAV_STATUS = 14
@@ -92,7 +96,37 @@ def transmissions(world: World, start_unix_s: float) -> Iterator[Transmission]:
             sources += [station.positions(), station.statics()]
         if v.table.sart_mmsi is not None:
             sources.append(_Station(world, v, start_unix_s).sart(v.table.sart_mmsi))
+    sources += [_base_station(world, b, start_unix_s) for b in world.scenario.base_station]
     return merge(*sources, key=lambda x: x.t)
+
+
+def _base_station(world: World, table: BaseStationTable, start_unix_s: float) -> Iterator[Transmission]:
+    """Message 4 in slots that are reserved for it, on both channels in turn."""
+    faults = Faults(world.scenario.fault)
+    lat, lon = world.geo(table.east_m, table.north_m)
+    first = float(generator(world.seed, "ais-base", table.mmsi).uniform(0.0, BASE_INTERVAL_S))
+    for n in count():
+        t = _slot(start_unix_s, first + n * BASE_INTERVAL_S)
+
+        def build(t: float = t) -> ais.Base:
+            at = start_unix_s + t + faults.value("ais-clock", t)
+            return ais.Base(mmsi=table.mmsi, lat=lat, lon=lon, unix_s=at)
+
+        yield Transmission(
+            t=t,
+            channel="AB"[n % 2],
+            mmsi=table.mmsi,
+            build=build,
+            east_m=table.east_m,
+            north_m=table.north_m,
+            aerial_m=table.height_m,
+        )
+
+
+def _slot(start_unix_s: float, t: float) -> float:
+    """The start of a slot on the UTC minute's grid, at `t` seconds after the start or next after it."""
+    at = start_unix_s + max(0.0, t)
+    return math.ceil(at / SLOT_S) * SLOT_S - start_unix_s
 
 
 class _Station:
@@ -147,9 +181,7 @@ class _Station:
             t += 60.0
 
     def _slot(self, t: float) -> float:
-        """The start of a slot on the UTC minute's grid."""
-        at = self._start + max(0.0, t)
-        return math.ceil(at / SLOT_S) * SLOT_S - self._start
+        return _slot(self._start, t)
 
     def _on(self, t: float) -> bool:
         return not any(off <= t < on for off, on in self._vessel.table.ais_off_s)

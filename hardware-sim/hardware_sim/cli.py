@@ -54,6 +54,9 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--fault", action="append", default=[], metavar="NAME@S[:S][=ARG]", help="a fault")
     run.add_argument("--disk", type=Path, metavar="DIR", help="what the fault disk-full fills: a small filesystem")
     run.add_argument(
+        "--box-clock", type=Path, metavar="FILE", help="where the fault box-clock says what to add to the box's clock"
+    )
+    run.add_argument(
         "--multicast",
         metavar="ADDRESS",
         help="send the radar's datagrams to the real devices' groups, out of the interface with this address",
@@ -119,7 +122,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.fast:
         _run_fast(args, chosen)
         return
-    _check_faults(faults, loaded.fault, args.disk)
+    _check_faults(faults, loaded.fault, {"disk-full": args.disk, "box-clock": args.box_clock})
     from hardware_sim.run import Options, run  # noqa: PLC0415 - the other commands need no devices
 
     radar = () if args.no_radar else _emissions(args.radar, chosen.radar.emit)
@@ -133,6 +136,7 @@ def _run(args: argparse.Namespace) -> None:
         ais=not args.no_ais,
         nav=not args.no_nav,
         disk=args.disk,
+        box_clock=args.box_clock,
         multicast=args.multicast,
         wait=args.wait,
     )
@@ -172,7 +176,9 @@ def _record(args: argparse.Namespace) -> None:
     print(json.dumps({"file": str(args.file), "radar": names, "messages": count, "bytes": args.file.stat().st_size}))
 
 
-def _check_faults(asked: tuple[FaultTable, ...], scenario_s: tuple[FaultTable, ...], disk: Path | None) -> None:
+def _check_faults(
+    asked: tuple[FaultTable, ...], scenario_s: tuple[FaultTable, ...], means: dict[str, Path | None]
+) -> None:
     """Refuse what cannot be done; say what somebody else has to do."""
     for fault in asked:
         if FAULTS[fault.name].by == "hub":
@@ -180,8 +186,10 @@ def _check_faults(asked: tuple[FaultTable, ...], scenario_s: tuple[FaultTable, .
     for fault in scenario_s:
         if FAULTS[fault.name].by == "hub":
             print(f"the scenario's fault {fault.name} is the hub's: give it to `hub --fault`", file=sys.stderr)
-    if disk is None and any(f.name == "disk-full" for f in (*asked, *scenario_s)):
-        raise UsageError("the fault disk-full needs --disk DIR, a folder on a small filesystem of its own")
+    needs = {"disk-full": "--disk DIR, a folder on a small filesystem of its own", "box-clock": "--box-clock FILE"}
+    for name in sorted({f.name for f in (*asked, *scenario_s)} & needs.keys()):
+        if means[name] is None:
+            raise UsageError(f"the fault {name} needs {needs[name]}")
 
 
 def _run_fast(args: argparse.Namespace, chosen: Scenario) -> None:

@@ -53,6 +53,12 @@ FAULTS: dict[str, Kind] = {
     "nav-cut": Kind("position, heading and wind stop"),
     "gnss-jump": Kind("the GNSS position is off", default=2000.0, unit="metres to the east"),
     "gnss-clock": Kind("the GNSS time is off", default=3600.0, unit="seconds ahead"),
+    "ais-clock": Kind("the AIS base stations' time is off", default=3600.0, unit="seconds ahead"),
+    "box-clock": Kind(
+        "the box's own clock is off, for a box that takes it from the file given with --box-clock",
+        default=3600.0,
+        unit="seconds ahead",
+    ),
     "broker-down": Kind("the broker is gone: connections break, new ones are refused", by="hub"),
     "broker-slow": Kind("the broker answers late", by="hub", default=2.0, unit="seconds"),
     "broker-drops-puback": Kind("the broker loses acknowledgements", by="hub", default=0.5, unit="share"),

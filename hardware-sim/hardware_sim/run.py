@@ -23,6 +23,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from hardware_sim import ais_receiver, navigation, truth
+from hardware_sim.box_clock import BoxClock
 from hardware_sim.devices.ballast import Ballast
 from hardware_sim.devices.camera import Camera
 from hardware_sim.devices.lines import GroupOut, SerialOut, TcpOut, UdpOut
@@ -60,6 +61,7 @@ class Options:
     ais: bool = True
     nav: bool = True
     disk: Path | None = None
+    box_clock: Path | None = None
     multicast: str | None = None
     wait: bool = False
 
@@ -77,6 +79,7 @@ class Run:
         self._camera: Camera | None = None
         self._ballast = Ballast(options.disk)
         self._stack.callback(self._ballast.clear)
+        self._box_clock = BoxClock(options.box_clock)
         self._radar: dict[str, SerialOut | UdpOut] = {}
         self._station = Station(self.world)
         self._station.standby = lambda t: self._faults.active("radar-standby", t)
@@ -98,6 +101,8 @@ class Run:
     def _open(self) -> None:
         o, scenario = self.options, self.world.scenario
         o.out.mkdir(parents=True, exist_ok=True)
+        self._box_clock.set(0.0)
+        self._stack.callback(self._box_clock.set, 0.0)
         self._station.prepare(o.radar)
         for name in o.radar:
             line = self._radar[name] = self._radar_line(name)
@@ -142,6 +147,7 @@ class Run:
             "camera": scenario.camera.model_dump(exclude={"fps", "jpeg_quality"}),
             "radar": {"height_m": r.height_m, "heading_deg": r.heading_deg, "range_m": r.range_m, "rpm": r.rpm},
             "zones": [{"name": z.name, "polygon": [self.world.geo(*p) for p in z.polygon_m]} for z in scenario.zone],
+            "box_environment": self._box_clock.environment(),
             "truth": str(self.options.out.resolve() / "truth.jsonl"),
         }
 
@@ -223,6 +229,8 @@ class Run:
                     (line.unplug if change.on else line.plug)()
         if change.name == "disk-full":
             (self._ballast.fill if change.on else self._ballast.clear)()
+        if change.name == "box-clock":
+            self._box_clock.set(change.value)
         if self._camera is not None:
             match change.name:
                 case "camera-killed":

@@ -21,6 +21,7 @@ from hardware_sim.errors import ScenarioError
 from hardware_sim.faults import FaultTable  # noqa: TC001 - pydantic resolves it when it runs
 from hardware_sim.tables import (
     AisReceiverTable,
+    BaseStationTable,
     Bearing,
     ExpectTable,
     ForbidTable,
@@ -109,6 +110,7 @@ class Scenario(Table):
     vessel: tuple[VesselTable, ...] = ()
     traffic: tuple[TrafficTable, ...] = ()
     ais_receiver: tuple[AisReceiverTable, ...] = (AisReceiverTable(name="ais"),)
+    base_station: tuple[BaseStationTable, ...] = ()
     coast: tuple[CoastTable, ...] = ()
     zone: tuple[ZoneTable, ...] = ()
     rule: tuple[RuleTable, ...] = ()

@@ -241,6 +241,15 @@ class AisReceiverTable(Table):
     port: Literal["udp", "tcp", "serial"] = "udp"
 
 
+class BaseStationTable(Table):
+    """An AIS base station: message 4 every 10 s. Its MMSI is 00MIDXXXX (ITU-R M.585), written without the zeros."""
+
+    mmsi: int = Field(ge=2_010_000, le=7_999_999)
+    east_m: float = 0.0
+    north_m: float = 0.0
+    height_m: Positive = 50.0
+
+
 class TimeTable(Table):
     """When the scenario plays. `start_utc` decides light and sun, the tides' `high_water_s` counts from the start."""
 

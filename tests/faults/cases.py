@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hardware_sim import box_clock
 from publish.test_tls import make_ca, make_certificate, openssl
 from support.broker import Mosquitto
 from support.mqtt_proxy import MqttProxy
@@ -326,18 +327,14 @@ def _damaged(folder: Path) -> Verdict:
 
 
 def clock(name: str, step_s: float) -> Run:
-    """The wall clock steps under the running agent: its own `time.time`, moved by a file."""
+    """The wall clock steps under the running agent and its children, moved by a file as the simulator does it."""
 
     def run(folder: Path) -> Verdict:
         offset = folder / "offset"
         offset.write_text("0")
-        start = (
-            "import pathlib, sys, time; real = time.time; offset = pathlib.Path(sys.argv.pop(1)); "
-            "time.time = lambda: real() + float(offset.read_text() or 0); "
-            "from agent.cli.main import main; sys.exit(main())"
-        )
         with rig_for(folder) as rig:
-            rig.command = [sys.executable, "-c", start, str(offset)]
+            path = os.pathsep.join([str(box_clock.FOLDER), *sys.path])
+            rig.command = ["env", f"PYTHONPATH={path}", f"{box_clock.VARIABLE}={offset}", *rig.command]
             rig.start()
             offset.write_text(str(step_s))
             time.sleep(QUIET_S)

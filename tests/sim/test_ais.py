@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import islice, takewhile
+from datetime import datetime
+from itertools import islice, pairwise, takewhile
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from pyais import decode
 
 from hardware_sim import ais, ais_receiver, ais_station, scenario
 from hardware_sim.geo import KNOT_MPS, Site
-from hardware_sim.tables import AisReceiverTable, VesselTable
+from hardware_sim.tables import AisReceiverTable, BaseStationTable, VesselTable
 from hardware_sim.world import World
 
 
@@ -280,3 +281,22 @@ def test_in_one_slot_the_nearer_is_heard_if_it_is_much_nearer() -> None:
     assert heard(at("1", 4000.0), at("2", 5000.0)) == set()
     assert heard(at("1", 4000.0), at("2", 5000.0, "B")) == {1, 2}
     assert heard(at("1", 9000.0)) == {1}
+
+
+def test_a_base_station_tells_the_time_every_ten_seconds() -> None:
+    base = scenario.load("harbour-mouth")
+    world = World(
+        base.model_copy(update={"base_station": (BaseStationTable(mmsi=2_240_001, east_m=800.0, north_m=-300.0),)}), 5
+    )
+    start = 1_750_000_000.0
+    on_air = takewhile(lambda x: x.t < 65.0, ais_station.transmissions(world, start))
+    said = [(x, read(x.sentences)) for x in on_air if x.mmsi == 2_240_001]
+    assert [x.channel for x, _ in said] == ["A", "B"] * 3 + ["A"] * (len(said) - 6)
+    assert len(said) in (6, 7)
+    for x, got in said:
+        assert len(ais.encoded(x.build())) == 168
+        assert (got["msg_type"], got["mmsi"], got["epfd"]) == (4, 2_240_001, 7)
+        at = datetime.fromisoformat("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z".format(**got))
+        assert 0.0 <= start + x.t - at.timestamp() < 1.0
+        assert world.scenario.site.lat == pytest.approx(got["lat"], abs=0.01)
+    assert [b.t - a.t for (a, _), (b, _) in pairwise(said)] == pytest.approx([10.0] * (len(said) - 1), abs=0.03)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import math
+import os
 import queue
 import re
 import socket
@@ -13,6 +15,7 @@ import sys
 import time
 import urllib.request
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -37,6 +40,7 @@ from hardware_sim.devices.lines import TcpOut
 from hardware_sim.errors import DeviceError
 from hardware_sim.faults import FAULTS, Faults, FaultTable, misread, parse_fault
 from hardware_sim.geo import Site
+from hardware_sim.hub.link import SlowLink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,10 +52,15 @@ SITE = Site(43.38, -8.40)
 @contextmanager
 def program(*args: str) -> Iterator[dict[str, Any]]:
     """A running part of the simulator and its ready line; killed at the end."""
-    process = subprocess.Popen([sys.executable, "-m", "hardware_sim", *args], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hardware_sim", *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     try:
+        assert process.stdin is not None
         assert process.stdout is not None
-        yield json.loads(process.stdout.readline())
+        ready = json.loads(process.stdout.readline())
+        stdin = process.stdin
+        yield {**ready, "go": lambda: (stdin.write("go\n"), stdin.flush())}
     finally:
         process.kill()
         process.communicate()
@@ -97,6 +106,8 @@ def test_each_program_takes_its_own_faults_only(capsys: pytest.CaptureFixture[st
     assert "run --fault" in capsys.readouterr().err
     assert main(["run", "harbour-mouth", "--out", str(tmp_path), "--fault", "disk-full@1"]) == 64
     assert "--disk" in capsys.readouterr().err
+    assert main(["run", "harbour-mouth", "--out", str(tmp_path), "--fault", "box-clock@1"]) == 64
+    assert "--box-clock" in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------- lines
@@ -152,6 +163,112 @@ def test_gnss_jumps_and_its_clock_is_wrong(tmp_path: Path) -> None:
     assert (east, north) == pytest.approx((1500.0, 0.0), abs=5.0)
     header = json.loads((tmp_path / "truth.jsonl").read_text(encoding="utf-8").splitlines()[0])
     assert rmc.datetime.timestamp() - header["start_unix"] > 7199.0
+
+
+def rmc_second(line: bytes) -> float:
+    return float(pynmea2.parse(line.decode().strip(), check=True).datetime.timestamp())
+
+
+def test_navigation_stops_and_comes_back_timed_in_a_scenario(tmp_path: Path) -> None:
+    """By the times in the sentences: three seconds are missing, of position, heading and wind alike."""
+    text = Path(scenario.__file__).with_name("scenarios").joinpath("harbour-mouth.toml").read_text(encoding="utf-8")
+    fault = '\n[[fault]]\nname = "nav-cut"\nat_s = 1.5\nduration_s = 3.0\n'
+    (tmp_path / "cut.toml").write_text(text + fault, encoding="utf-8")
+    with (
+        devices(tmp_path, "--no-radar", "--no-ais", name=str(tmp_path / "cut.toml")) as ready,
+        listening(ready["endpoints"]["nav"]) as nav,
+    ):
+        seconds: list[float] = []
+        kinds: list[bytes] = []
+        while len(seconds) < 2 or seconds[-1] - seconds[-2] < 1.5:
+            line = nav.recv(1024)
+            kinds.append(line[3:6])
+            if line.startswith(b"$GPRMC"):
+                seconds.append(rmc_second(line))
+    assert seconds[-1] - seconds[-2] == 4.0  # the last one before the cut, and the first one after it
+    assert kinds[-5:] == [b"RMC", b"GGA", b"HDT", b"MWV", b"RMC"]
+
+
+def test_radar_video_stops_and_comes_back_where_the_antenna_is_then(tmp_path: Path) -> None:
+    with (
+        devices(tmp_path, "--no-nav", "--no-ais", "--radar", "spokes", "--fault", "spokes-cut@1:1.5") as ready,
+        listening(ready["endpoints"]["radar_spokes"]) as spokes,
+    ):
+        angles: list[int] = []
+        while len(angles) < 2 or (angles[-1] - angles[-2]) % 4096 == 64:
+            angles.append(int.from_bytes(spokes.recv(65536)[16:18], "little"))
+    missing = (angles[-1] - angles[-2]) % 4096 / 64  # datagrams of 32 spokes, 64 a turn of 2.5 s
+    assert missing == pytest.approx(1.5 * 64 / 2.5 + 1, abs=1.1)
+
+
+def test_garbage_on_the_radar_s_line(tmp_path: Path) -> None:
+    good = bad = 0
+    args = ("--no-ais", "--no-nav", "--radar", "ttm", "--fault", "ttm-garbage@0")
+    with (
+        devices(tmp_path, *args) as ready,
+        serial.Serial(urlsplit(ready["endpoints"]["radar_ttm"]).path, 38400, timeout=PATIENCE_S) as port,
+    ):
+        while good < 2 or bad < 2:
+            line = port.readline()
+            try:
+                good += pynmea2.parse(line.decode("ascii").strip(), check=True).sentence_type == "TTM"
+            except (pynmea2.ParseError, UnicodeDecodeError):
+                bad += 1
+
+
+def test_the_clock_of_a_base_station_is_wrong(tmp_path: Path) -> None:
+    """Message 4 as pyais reads it: hours ahead of the ships' own seconds."""
+    text = Path(scenario.__file__).with_name("scenarios").joinpath("harbour-mouth.toml").read_text(encoding="utf-8")
+    (tmp_path / "base.toml").write_text(
+        text + "\n[[base_station]]\nmmsi = 2240001\nnorth_m = 500.0\n", encoding="utf-8"
+    )
+    with (
+        devices(
+            tmp_path, "--no-radar", "--no-nav", "--fault", "ais-clock@0=7200", name=str(tmp_path / "base.toml")
+        ) as ready,
+        listening(ready["endpoints"]["ais"]) as ais,
+    ):
+        while (got := decode(*ais.recv(4096).splitlines(keepends=True)).asdict())["msg_type"] != 4:
+            continue
+    assert got["mmsi"] == 2_240_001
+    at = datetime.fromisoformat("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z".format(**got))
+    header = json.loads((tmp_path / "truth.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert 7199.0 < at.timestamp() - header["start_unix"] < 7200.0 + PATIENCE_S
+
+
+STAMPS = """
+from agent.clock import SystemClock
+import time
+clock = SystemClock()
+before = clock.now()
+while (now := clock.now()).wall_s - before.wall_s < 1800.0:
+    before = now
+    time.sleep(0.01)
+print(now.wall_s - before.wall_s, now.t_s - before.t_s, flush=True)
+before = now
+while before.wall_s - (now := clock.now()).wall_s < 1800.0:
+    before = now
+    time.sleep(0.01)
+print(now.wall_s - before.wall_s, now.t_s - before.t_s, flush=True)
+"""
+
+
+def test_the_box_s_own_clock_steps_forward_and_back(tmp_path: Path) -> None:
+    """The agent's clock in a process of its own, started as the ready line says."""
+    args = ("--no-radar", "--no-ais", "--box-clock", str(tmp_path / "clock"), "--fault", "box-clock@2:2=3600", "--wait")
+    with devices(tmp_path, *args) as ready:
+        environment = dict(ready["box_environment"])
+        environment["PYTHONPATH"] = os.pathsep.join([environment["PYTHONPATH"], str(Path(__file__).parents[2])])
+        box = subprocess.Popen(
+            [sys.executable, "-c", STAMPS], stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
+        )
+        ready["go"]()
+        said, _ = box.communicate(timeout=PATIENCE_S)
+    (there, t_there), (back, t_back) = (map(float, line.split()) for line in said.splitlines())
+    assert (there, back) == pytest.approx((3600.0, -3600.0), abs=5.0)
+    assert 0.0 <= t_there < 5.0
+    assert 0.0 <= t_back < 5.0
+    assert (tmp_path / "clock").read_text() == "+0.000\n"
 
 
 def test_ais_garbage_spoils_some_sentences_and_not_all(tmp_path: Path) -> None:
@@ -264,6 +381,30 @@ def ferry_px(image: np.ndarray[Any, Any]) -> float:
     band = image[112:124].astype(float)
     seen = np.abs(band - np.median(band, axis=1, keepdims=True)).sum(axis=0)
     return float(np.argmax(np.convolve(seen, np.ones(9), mode="same")))
+
+
+def take_all(stream: socket.socket) -> None:
+    while stream.recv(65_536):
+        continue
+
+
+def test_a_stuck_camera_repeats_one_picture_and_a_frozen_one_delivers_nothing(camera: Camera) -> None:
+    camera.set("lens", "clear")
+    camera.command("stick")
+    first, began = snapshot(camera)
+    becomes(camera, lambda image, at: at > began + 0.5 and bool((image == first).all()))
+    camera.command("unstick")
+    becomes(camera, lambda image, _: bool((image != first).any()))
+    with socket.create_connection(("127.0.0.1", camera.port), PATIENCE_S) as stream:
+        stream.sendall(b"GET /camera.mjpg HTTP/1.0\r\n\r\n")
+        assert stream.recv(65_536)
+        camera.command("freeze")
+        stream.settimeout(1.5)
+        with pytest.raises(TimeoutError):  # at ten pictures a second; what was under way may still come
+            take_all(stream)
+        stream.settimeout(PATIENCE_S)
+        camera.command("thaw")
+        assert stream.recv(65_536)  # the same connection
 
 
 def test_a_knock_moves_the_picture_by_its_angle(camera: Camera) -> None:
@@ -383,6 +524,38 @@ def test_a_slow_link_loses_and_repeats_but_keeps_order() -> None:
             client.paho.publish("t", payload, qos=1)
         assert [got.get(timeout=PATIENCE_S) for _ in sent] == sent
         client.close()
+
+
+def test_a_slow_link_loses_two_per_cent() -> None:
+    """Segments of real connections through the relay; three standard deviations of 2,000 draws."""
+
+    async def measure() -> tuple[int, int]:
+        async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while data := await reader.read(100):
+                writer.write(data)
+            writer.close()
+
+        server = await asyncio.start_server(echo, "127.0.0.1", 0)
+        link = SlowLink(seed=3)
+        port = await link.start(server.sockets[0].getsockname()[1])
+        link.there_and_back_s = 0.002
+
+        async def talk() -> None:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            for i in range(20):
+                writer.write(b"%03d" % i)
+                assert await reader.readexactly(3) == b"%03d" % i
+            writer.close()
+
+        await asyncio.gather(*(talk() for _ in range(50)))
+        await link.stop()
+        server.close()
+        await server.wait_closed()
+        return link.passed, link.lost
+
+    passed, lost = asyncio.run(measure())
+    assert passed == 2000
+    assert abs(lost - 0.02 * passed) < 3.0 * math.sqrt(0.02 * 0.98 * passed)
 
 
 # ---------------------------------------------------------------- the disk

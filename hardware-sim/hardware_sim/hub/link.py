@@ -21,6 +21,7 @@ class SlowLink:
 
     def __init__(self, seed: int = 1) -> None:
         self.there_and_back_s = 0.0
+        self.passed = self.lost = 0  # segments while it was slow
         self._random = random.Random(seed)
         self._target = 0
         self._server: asyncio.Server | None = None
@@ -73,8 +74,11 @@ class SlowLink:
         try:
             while data := await reader.read(CHUNK):
                 due = loop.time() + self.there_and_back_s / 2.0
-                if self.there_and_back_s and self._random.random() < LOSS:
-                    due += self.there_and_back_s + RETRANSMIT_S
+                if self.there_and_back_s:
+                    self.passed += 1
+                    if self._random.random() < LOSS:
+                        self.lost += 1
+                        due += self.there_and_back_s + RETRANSMIT_S
                 not_before = max(not_before, due)
                 await queue.put((not_before, data))
             await queue.put((0.0, b""))
