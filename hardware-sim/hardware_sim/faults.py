@@ -35,11 +35,13 @@ class Kind:
 
 FAULTS: dict[str, Kind] = {
     "radar-unplugged": Kind("the radar's serial line hangs up and its device name is gone; back under the same name"),
-    "radar-standby": Kind("the radar stops sending: no video and no targets, its sockets and lines stay"),
+    "radar-standby": Kind(
+        "the radar sends no video and no targets, its sockets and lines stay; beacons and reports go on and say so"
+    ),
     "ttm-garbage": Kind("a third of the radar's sentences arrive with wrong, missing or foreign bytes"),
     "ttm-baud": Kind("the radar's sentences arrive as a wrong baud rate makes them", default=4800.0, unit="baud"),
     "spokes-truncated": Kind("half of the radar's datagrams end early"),
-    "spokes-cut": Kind("no radar video arrives"),
+    "spokes-cut": Kind("no datagram of the radar arrives"),
     "camera-frozen": Kind("the camera's connections stay open and deliver nothing"),
     "camera-stuck": Kind("the camera repeats one picture"),
     "camera-killed": Kind("the camera refuses connections; back on the same port"),

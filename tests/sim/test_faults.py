@@ -228,8 +228,9 @@ def test_the_clock_of_a_base_station_is_wrong(tmp_path: Path) -> None:
         ) as ready,
         listening(ready["endpoints"]["ais"]) as ais,
     ):
-        while (got := decode(*ais.recv(4096).splitlines(keepends=True)).asdict())["msg_type"] != 4:
-            continue
+        got: dict[str, Any] = {}
+        while got.get("msg_type") != 4:
+            got = dict(decode(*ais.recv(4096).splitlines(keepends=True)).asdict())
     assert got["mmsi"] == 2_240_001
     at = datetime.fromisoformat("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z".format(**got))
     header = json.loads((tmp_path / "truth.jsonl").read_text(encoding="utf-8").splitlines()[0])

@@ -24,8 +24,8 @@ import numpy as np
 
 BASE = "harbour-mouth"
 NAMES = (
-    "spokes", "navico-4g", "cat240", "cat240-4bit", "cat240-zlib", "cat240-split", "garmin", "raymarine", "raymarine-rd",
-    "raymarine-rd-hd", "furuno", "furuno-0", "furuno-1", "furuno-2",
+    "spokes", "navico-4g", "cat240", "cat240-4bit", "cat240-zlib", "cat240-split", "garmin", "raymarine",
+    "raymarine-rd", "raymarine-rd-hd", "furuno", "furuno-0", "furuno-1", "furuno-2",
 )  # fmt: skip
 A_TURN = {
     "spokes": 64, "navico-4g": 64, "cat240": 2049, "cat240-4bit": 2049, "cat240-zlib": 2049, "garmin": 1440,
