@@ -122,7 +122,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.fast:
         _run_fast(args, chosen)
         return
-    _check_faults(faults, loaded.fault, {"disk-full": args.disk, "box-clock": args.box_clock})
+    _check_faults(args.scenario, faults, loaded.fault, {"disk-full": args.disk, "box-clock": args.box_clock})
     from hardware_sim.run import Options, run  # noqa: PLC0415 - the other commands need no devices
 
     radar = () if args.no_radar else _emissions(args.radar, chosen.radar.emit)
@@ -177,7 +177,10 @@ def _record(args: argparse.Namespace) -> None:
 
 
 def _check_faults(
-    asked: tuple[FaultTable, ...], scenario_s: tuple[FaultTable, ...], means: dict[str, Path | None]
+    scenario_name: str,
+    asked: tuple[FaultTable, ...],
+    scenario_s: tuple[FaultTable, ...],
+    means: dict[str, Path | None],
 ) -> None:
     """Refuse what cannot be done; say what somebody else has to do."""
     for fault in asked:
@@ -185,7 +188,10 @@ def _check_faults(
             raise UsageError(f"the fault {fault.name} is the hub's: give it to `hub --fault`")
     for fault in scenario_s:
         if FAULTS[fault.name].by == "hub":
-            print(f"the scenario's fault {fault.name} is the hub's: give it to `hub --fault`", file=sys.stderr)
+            print(
+                f"the scenario's fault {fault.name} is the hub's: `hub --scenario {scenario_name}` does it",
+                file=sys.stderr,
+            )
     needs = {"disk-full": "--disk DIR, a folder on a small filesystem of its own", "box-clock": "--box-clock FILE"}
     for name in sorted({f.name for f in (*asked, *scenario_s)} & needs.keys()):
         if means[name] is None:

@@ -102,24 +102,34 @@ def test_a_navico_is_known_by_its_beacon_and_reports(station: Station, name: str
     assert {s.valid for s in spokes} == {True}
 
 
-def test_an_approaching_panga_has_a_level_of_its_own() -> None:
-    """The panga runs in, the ferry goes across: Doppler as the driver hands it on, where the vessels are."""
+@pytest.mark.parametrize(
+    ("names", "driver", "levels", "cells"),
+    [
+        (("halo-beacon", "halo-reports", "spokes"), "navico", (14, 15), 1024),
+        (("raymarine",), "raymarine", (254, 255), 240),
+    ],
+)
+def test_an_approaching_panga_has_a_level_of_its_own(
+    names: tuple[str, ...], driver: str, levels: tuple[int, int], cells: int
+) -> None:
+    """The panga runs in, the ferry goes away: Doppler as the driver hands it on, where the vessels are."""
     base = scenario.load("harbour-mouth")
     chosen = base.model_copy(update={"radar": base.radar.model_copy(update={"doppler": "both"})})
     station = Station(World(chosen, seed=7), START_S)
-    decoder = load_driver("navico")("radar", driver_options("navico")())
-    colours: dict[int, list[tuple[float, float]]] = {14: [], 15: []}
-    for t, kind, data in takewhile(lambda x: x[0] < 2.6, merged(station, ("halo-beacon", "halo-reports", "spokes"))):
+    options = {} if driver == "navico" else {"doppler": True, "heading_deg": base.radar.heading_deg}
+    decoder = load_driver(driver)("radar", driver_options(driver).model_validate(options))
+    colours: dict[int, list[tuple[float, float]]] = {level: [] for level in levels}
+    for t, kind, data in takewhile(lambda x: x[0] < 2.6, merged(station, names)):
         sent = EMISSIONS[kind]
         for spoke in decoder.decode(data, Stamp(t_s=t, wall_s=t), f"{sent.group}:{sent.port}"):
-            assert spoke.doppler == (14, 15)
+            assert spoke.doppler == levels
             for level, places in colours.items():
-                cells = np.flatnonzero(spoke.samples == level)
+                lit = np.flatnonzero(spoke.samples == level)
                 bearing = spoke.angle_deg + (spoke.heading_deg or 0.0)
-                places += [((c + 0.5) * spoke.range_m / 1024, bearing) for c in cells.tolist()]
-    assert len(colours[15]) > 20
+                places += [((c + 0.5) * spoke.range_m / cells, bearing) for c in lit.tolist()]
+    assert len(colours[levels[1]]) > 1
     for level, places in colours.items():
-        towards = level == 15
+        towards = level == levels[1]
         moving = [s for s in (v.at(1.3) for v in station.world.vessels) if (radial_mps(s) < -2.0) is towards]
         moving = [s for s in moving if abs(radial_mps(s)) > 2.0]
         for range_m, bearing in places:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from hardware_sim import scenario
 from hardware_sim.geo import NM_M, polar, wrap180
-from hardware_sim.radar import furuno, navico, navico_reports, raymarine, raymarine_rd
+from hardware_sim.radar import furuno, navico_reports, raymarine, raymarine_rd
 from hardware_sim.radar.emissions import EMISSIONS, Station
+from hardware_sim.radar.receiver import coloured
 from hardware_sim.world import World
 
 Bytes = NDArray[np.uint8]
@@ -232,10 +233,10 @@ def test_older_furuno_sweeps_read_back(coding: furuno.Coding, seed: int, lit: fl
 
 def test_doppler_levels() -> None:
     samples = np.array([[0, 3, 15, 15, 14, 15]], dtype=np.uint8)
-    speeds = np.array([[-9.0, -2.0, 2.0, 1.9, -1.0, -5.0]])
-    assert navico.coloured(samples, speeds, 2.0, "both").tolist() == [[0, 15, 14, 13, 13, 15]]
-    assert navico.coloured(samples, speeds, 2.0, "approaching").tolist() == [[0, 15, 14, 14, 14, 15]]
-    assert navico.coloured(samples, speeds, 2.0, "off") is samples
+    speeds = np.array([[-9.0, -2.0, 2.0, 1.9, -1.0, -5.0]], dtype=np.float32)
+    assert coloured(samples, speeds, 2.0, "both").tolist() == [[0, 15, 14, 13, 13, 15]]
+    assert coloured(samples, speeds, 2.0, "approaching").tolist() == [[0, 15, 14, 14, 14, 15]]
+    assert coloured(samples, speeds, 2.0, "off") is samples
 
 
 def test_the_mean_speed_of_a_cell_is_its_vessel_s_where_it_is_strong(station: Station) -> None:

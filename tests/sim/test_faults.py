@@ -492,6 +492,23 @@ def test_the_broker_refuses_and_relents() -> None:
         assert "connected Not authorized" in heard
 
 
+def test_a_scenario_s_broker_faults_are_the_hub_s(tmp_path: Path) -> None:
+    text = Path(scenario.__file__).with_name("scenarios").joinpath("harbour-mouth.toml").read_text(encoding="utf-8")
+    faults = '\n[[fault]]\nname = "broker-refuses"\nat_s = 0\n\n[[fault]]\nname = "ais-cut"\nat_s = 0\n'
+    path = tmp_path / "refused.toml"
+    path.write_text(text + faults, encoding="utf-8")
+    with program("hub", "--scenario", str(path)) as ready:
+        client = Client(ready["broker"])
+        client.until("connected Not authorized")
+        client.close()
+    devices = ("--no-camera", "--no-radar", "--no-ais", "--no-nav", "--duration", "0")
+    done = subprocess.run(
+        [sys.executable, "-m", "hardware_sim", "run", str(path), "--out", str(tmp_path), *devices],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert f"`hub --scenario {path}` does it" in done.stderr
+
+
 def test_the_broker_loses_acknowledgements() -> None:
     with client_of("broker-drops-puback@0=1.0") as client:
         client.until("connected Success")

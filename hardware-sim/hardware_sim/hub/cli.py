@@ -7,6 +7,7 @@ import json
 import signal
 from typing import TYPE_CHECKING
 
+from hardware_sim import scenario
 from hardware_sim.errors import UsageError
 from hardware_sim.faults import FAULTS, Change, parse_fault
 from hardware_sim.faults import Faults as Timetable
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kick-every", type=int, default=0, metavar="N", help="close the link at every Nth PUBLISH")
     parser.add_argument("--refuse", action="store_true", help="refuse every connection as not authorized")
     parser.add_argument("--only-311", action="store_true", help="be an old broker that knows MQTT 3.1.1 only")
+    parser.add_argument("--scenario", metavar="NAME", help="the hub's faults of this scenario as well")
     parser.add_argument(
         "--fault",
         action="append",
@@ -40,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
     for table in tables:
         if FAULTS[table.name].by != "hub":
             raise UsageError(f"the fault {table.name} is the devices': give it to `run --fault`")
+    if args.scenario is not None:
+        tables += tuple(f for f in scenario.load(args.scenario).fault if FAULTS[f.name].by == "hub")
     asyncio.run(_serve(args, Timetable(tables)))
     return 0
 

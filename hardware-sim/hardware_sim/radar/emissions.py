@@ -38,7 +38,7 @@ from hardware_sim.radar import (
 from hardware_sim.radar.asterix import Source
 from hardware_sim.radar.cat240 import Coding
 from hardware_sim.radar.physics import BOLTZMANN_T0, Radar
-from hardware_sim.radar.receiver import EIGHT_BITS, SEVEN_BITS, SIX_BITS, Logarithmic, Scale, SeaControlled
+from hardware_sim.radar.receiver import EIGHT_BITS, SEVEN_BITS, SIX_BITS, Logarithmic, Scale, SeaControlled, coloured
 from hardware_sim.radar.video import Grid, Video
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _navico(station: Station, model: navico.Model) -> Stream:
     for index in count():
         samples = receiver.samples(video.sector(index))
         if model == "halo" and table.doppler != "off":
-            samples = navico.coloured(samples, video.radial_mps(index), table.doppler_from_mps, table.doppler)
+            samples = coloured(samples, video.radial_mps(index), table.doppler_from_mps, table.doppler)
         first = index * navico.SPOKES_PER_DATAGRAM
         block = navico.datagram(samples, first, round(station.table.range_m), heading, model)
         yield (index + 1) / navico.DATAGRAMS_PER_TURN * station.turn_s, block
@@ -183,7 +183,7 @@ def _raymarine(station: Station) -> Stream:
     index = _reaching(_QUANTUM_RANGES_M, station.table.range_m)
     scale = Scale(first=EIGHT_BITS.first, step_db=EIGHT_BITS.step_db, top=raymarine.TOP)
     receiver = SeaControlled(station.video(grid).mean_clutter, scale)
-    for sequence, (t, spoke, samples) in enumerate(_spokes(station, grid, receiver)):
+    for sequence, (t, spoke, samples) in enumerate(_spokes(station, grid, receiver, doppler=True)):
         standby = station.standby(t)
         if spoke == 0:
             yield t, raymarine.status(index, transmits=not standby)
@@ -246,12 +246,17 @@ def _furuno(station: Station, coding: furuno.Coding = 3) -> Stream:
         yield from ((t, data) for data in encoder.datagrams(sweeps, first, step))
 
 
-def _spokes(station: Station, grid: Grid, receiver: SeaControlled) -> Iterator[tuple[float, int, NDArray[np.uint8]]]:
-    """(t, number within the turn, samples) of each spoke as it ends."""
-    video = station.video(grid)
+def _spokes(
+    station: Station, grid: Grid, receiver: SeaControlled, *, doppler: bool = False
+) -> Iterator[tuple[float, int, NDArray[np.uint8]]]:
+    """(t, number within the turn, samples) of each spoke as it ends; `doppler`: of a radar that has it."""
+    video, table = station.video(grid), station.table
     for index in count():
         turn, sector = divmod(index, grid.sectors)
         samples = receiver.samples(video.sector(index))
+        if doppler and table.doppler != "off":
+            speeds = video.radial_mps(index)
+            samples = coloured(samples, speeds, table.doppler_from_mps, table.doppler, raymarine.APPROACHING)
         for row in range(grid.rows):
             spoke = sector * grid.rows + row
             yield (turn + (spoke + 1) / grid.spokes) * station.turn_s, spoke, samples[row]

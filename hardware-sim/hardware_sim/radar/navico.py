@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Model = Literal["halo", "4g"]
-Doppler = Literal["off", "both", "approaching"]
 SPOKES_PER_TURN = 2048
 SAMPLES = 1024
 SPOKES_PER_DATAGRAM = 32
@@ -35,7 +34,6 @@ SPOKE_BYTES = 24 + SAMPLES // 2
 DATAGRAM_BYTES = len(FRAME_HEADER) + SPOKES_PER_DATAGRAM * SPOKE_BYTES
 ROTATION = 0x28ED
 TAIL = bytes.fromhex("900b00c0000000e0")
-RECEDING, APPROACHING = 14, 15
 SMALL_RANGE = 512
 """With this, the large range is metres."""
 _HEADER = struct.Struct("<BBH2sHHHHH8s")
@@ -53,24 +51,6 @@ def spoke_header(*, scan: int, range_m: int, angle: int, heading: int, model: Mo
 def heading_word(heading_deg: float) -> int:
     """A true heading as the spokes carry it."""
     return 0x4000 | round(heading_deg * 4096.0 / 360.0) & 0x0FFF
-
-
-def coloured(
-    samples: NDArray[np.uint8], radial_mps: NDArray[np.floating], from_mps: float, doppler: Doppler
-) -> NDArray[np.uint8]:
-    """Levels in which echoes that recede or approach at `from_mps` and more have levels of their own.
-
-    `samples` are (spokes, cells) levels 0..15, `radial_mps` their mean radial speeds, receding positive.
-    """
-    if doppler == "off":
-        return samples
-    both = doppler == "both"
-    out = np.minimum(samples, RECEDING - 1 if both else APPROACHING - 1)
-    lit = samples > 0
-    out[lit & (radial_mps <= -from_mps)] = APPROACHING
-    if both:
-        out[lit & (radial_mps >= from_mps)] = RECEDING
-    return out
 
 
 def scan_word(spoke_count: int) -> int:

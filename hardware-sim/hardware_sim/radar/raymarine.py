@@ -2,7 +2,8 @@
 
 A spoke report is 20 octets and run-length coded 8-bit samples: 03 00 28 00, u16 sequence, u16 0x0101, u16 samples of
 the spoke, u16 spokes a turn (250), u16 8, u16 samples within the selected range, u16 azimuth (0 is astern), u16 octets
-that follow. 5C n v stands for n times v; a 5C of its own is a run of one. Values end at 0xFD: FE and FF are Doppler.
+that follow. 5C n v stands for n times v; a 5C of its own is a run of one. Values end at 0xFD: FE is a receding echo and
+FF an approaching one of a Quantum 2 with Doppler on.
 
 A status report is 260 octets: 02 00 28 00, at 4 the state (1: it transmits), at 20 which range is selected, at 148 a
 table of 20 ranges as u32 in 1/1000 NM. The last sample lies at that range times samples over samples within range.
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 SPOKES_PER_TURN = 250
 SAMPLES = 240
 SAMPLES_IN_RANGE = 200
-TOP = 0xFD
+TOP, APPROACHING = 0xFD, 0xFF
 RANGES_MILLI_NM = (
     31, 63, 125, 250, 375, 500, 750, 1000, 1500, 2000, 3000, 4000, 6000, 8000, 12000, 16000, 24000, 32000, 48000, 64000,
 )  # fmt: skip

@@ -4,13 +4,14 @@ Promises:
 - `Logarithmic`: 8 bits of 0.4 dB from 10 dB below mean noise on; the sea and the noise are in it, nothing is cut;
 - `SeaControlled`: 0 below a threshold that follows mean noise and mean clutter over range (as automatic sea and rain
   controls set it), then from a first level on in steps up to a top: a radar's display video of 4, 6, 7 or 8 bits;
+- `coloured`: levels of their own for echoes that move towards or away, as Doppler radars have them;
 - a power is looked up by the upper half of its float32 (7 bits of mantissa: 0.03 dB).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     Plane = NDArray[np.float32]
 
+Doppler = Literal["off", "both", "approaching"]
 LOG_STEP_DB = 0.4
 LOG_FLOOR_DB = -10.0
 NOISE_THRESHOLD_DB = 9.0
@@ -63,6 +65,25 @@ class SeaControlled:
     def samples(self, power: Plane) -> NDArray[np.uint8]:
         """(spokes, cells) of levels of powers against mean noise."""
         return np.asarray(self._levels[(power * self._inverse).view(np.uint16)[:, 1::2]])
+
+
+def coloured(
+    samples: NDArray[np.uint8], radial_mps: Plane, from_mps: float, doppler: Doppler, top: int = 15
+) -> NDArray[np.uint8]:
+    """Levels in which echoes that recede or approach at `from_mps` and more have levels of their own.
+
+    `samples` are (spokes, cells) levels 0..top, `radial_mps` their mean radial speeds, receding positive. Approaching
+    is `top`, receding the level below it, and strength ends below them.
+    """
+    if doppler == "off":
+        return samples
+    both = doppler == "both"
+    out = np.minimum(samples, top - 2 if both else top - 1)
+    lit = samples > 0
+    out[lit & (radial_mps <= -from_mps)] = top
+    if both:
+        out[lit & (radial_mps >= from_mps)] = top - 1
+    return out
 
 
 def _table(floor_db: float, step_db: float, top: int) -> NDArray[np.uint8]:
