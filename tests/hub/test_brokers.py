@@ -112,13 +112,13 @@ def test_a_will_is_sent_when_the_link_breaks_and_not_after_goodbye(port: int, ve
 def test_a_will_waits_for_its_delay_and_is_dropped_when_its_client_is_back(port: int) -> None:
     a = Client(port, "a")
     a.subscribe("gone/#")
-    Client(port, "b", keep=True, will=("gone/b", b"never"), delay_s=3).break_off()
+    Client(port, "b", keep=True, will=("gone/b", b"never"), delay_s=4).break_off()
     back = Client(port, "b", keep=True)
     began = time.monotonic()
     Client(port, "c", keep=True, will=("gone/c", b"late"), delay_s=2).break_off()
     assert a.next() == ("gone/c", b"late")
     assert time.monotonic() - began >= 1.0
-    time.sleep(2.0)
+    time.sleep(3.5)  # b's delay would be over
     assert a.drained() == []
     back.close()
     a.close()

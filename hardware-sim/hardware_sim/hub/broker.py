@@ -19,10 +19,14 @@ import itertools
 import random
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from hardware_sim.hub import codec
 from hardware_sim.hub.codec import MalformedError, Message
 from hardware_sim.hub.connection import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_QUEUE = 100_000
 NO_LOCAL, RETAIN_AS_PUBLISHED = 0x04, 0x08
@@ -90,6 +94,7 @@ class Hub:
         self.counters: Counter[str] = Counter()
         self.sessions: dict[str, Session] = {}
         self.retained: dict[str, Held] = {}
+        self.listeners: list[Callable[[Message], None]] = []  # hear every message, before it is handed on
         self._turns: Counter[tuple[str, str]] = Counter()  # of shared subscriptions
         self._random = random.Random(self.faults.seed)
         self._ids = itertools.count(1)
@@ -120,6 +125,8 @@ class Hub:
 
     def publish(self, message: Message, sender: str = "") -> None:
         """Hand a message to whom it concerns, and retain it if it says so. `sender`: the client that sent it."""
+        for listener in self.listeners:
+            listener(message)
         expiry_s = message.expiry_s
         held = Held(message, None if expiry_s is None else asyncio.get_running_loop().time() + expiry_s)
         if message.retain:

@@ -13,6 +13,7 @@ from hardware_sim.faults import FAULTS, Change, parse_fault
 from hardware_sim.faults import Faults as Timetable
 from hardware_sim.hub.broker import Faults, Hub
 from hardware_sim.hub.link import SlowLink
+from hardware_sim.hub.picture import Picture
 
 if TYPE_CHECKING:
     import argparse
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kick-every", type=int, default=0, metavar="N", help="close the link at every Nth PUBLISH")
     parser.add_argument("--refuse", action="store_true", help="refuse every connection as not authorized")
     parser.add_argument("--only-311", action="store_true", help="be an old broker that knows MQTT 3.1.1 only")
+    parser.add_argument("--ack", action="store_true", help="be the picture, too: acknowledge what boxes send")
     parser.add_argument("--scenario", metavar="NAME", help="the hub's faults of this scenario as well")
     parser.add_argument(
         "--fault",
@@ -58,6 +60,8 @@ async def _serve(args: argparse.Namespace, timetable: Timetable) -> None:
     )
     changes = list(timetable.changes("hub"))
     hub = Hub(faults)
+    if args.ack:
+        Picture(hub)
     link = SlowLink() if any(change.name == "link-slow" for _, change in changes) else None
     inner = await hub.start(0 if link is not None else args.port)
     port = inner if link is None else await link.start(inner, args.port)
