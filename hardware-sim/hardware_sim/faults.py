@@ -51,6 +51,7 @@ FAULTS: dict[str, Kind] = {
     "camera-knocked": Kind("the camera looks elsewhere", default=5.0, unit="degrees to starboard"),
     "camera-clock": Kind("the times of the pictures are wrong", default=5.0, unit="seconds ahead"),
     "ais-cut": Kind("the AIS aerial is cut: nothing is received, the receivers' lines stay"),
+    "ais-unplugged": Kind("the AIS receivers' lines hang up, TCP refuses, UDP is silent; back at the same places"),
     "ais-garbage": Kind("a third of the AIS sentences arrive with wrong, missing or foreign bytes"),
     "nav-cut": Kind("position, heading and wind stop"),
     "gnss-jump": Kind("the GNSS position is off", default=2000.0, unit="metres to the east"),

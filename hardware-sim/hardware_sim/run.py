@@ -227,6 +227,9 @@ class Run:
             for line in self._radar.values():
                 if isinstance(line, SerialOut):
                     (line.unplug if change.on else line.plug)()
+        if change.name == "ais-unplugged":
+            for receiver in self.world.scenario.ais_receiver if self.options.ais else ():
+                (self._lines[receiver.name].unplug if change.on else self._lines[receiver.name].plug)()
         if change.name == "disk-full":
             (self._ballast.fill if change.on else self._ballast.clear)()
         if change.name == "box-clock":

@@ -17,7 +17,7 @@ import urllib.request
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import cv2
@@ -45,6 +45,7 @@ from hardware_sim.hub.link import SlowLink
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+T = TypeVar("T")
 PATIENCE_S = 40.0
 SITE = Site(43.38, -8.40)
 
@@ -309,6 +310,46 @@ def test_three_receivers_on_udp_tcp_and_a_serial_line(tmp_path: Path) -> None:
         ):
             for sentence in (udp.recv(4096).split(b"\r\n")[0] + b"\r\n", lines.readline(), line.readline()):
                 assert re.fullmatch(rb"!AIVDM,[^*]*\*[0-9A-F]{2}\r\n", sentence)
+
+
+def test_unplugged_ais_receivers_hang_up_and_come_back_at_their_places(tmp_path: Path) -> None:
+    text = Path(scenario.__file__).with_name("scenarios").joinpath("swarm.toml").read_text(encoding="utf-8")
+    for port in ("tcp", "serial"):
+        text += f'\n[[ais_receiver]]\nname = "ais-{port}"\nport = "{port}"\n'
+    (tmp_path / "two.toml").write_text(text, encoding="utf-8")
+    args = ("--no-radar", "--no-nav", "--fault", "ais-unplugged@3:2", "--wait")
+    with devices(tmp_path, *args, name=str(tmp_path / "two.toml")) as ready:
+        tcp, path = urlsplit(ready["endpoints"]["ais_tcp"]), urlsplit(ready["endpoints"]["ais_serial"]).path
+        place = (tcp.hostname or "", tcp.port or 0)
+        with (
+            socket.create_connection(place, PATIENCE_S) as stream,
+            serial.Serial(path, 38400, timeout=PATIENCE_S) as line,
+            stream.makefile("rb") as lines,
+        ):
+            ready["go"]()
+            while sentence := lines.readline():
+                assert sentence.startswith(b"!AIVDM")
+            with pytest.raises(serial.SerialException):
+                read_for_ever(line)
+        again = comes_back(lambda: socket.create_connection(place, PATIENCE_S))
+        with again, again.makefile("rb") as lines, comes_back(lambda: serial.Serial(path, timeout=PATIENCE_S)) as line:
+            assert lines.readline().startswith(b"!AIVDM")
+            assert line.readline().startswith(b"!AIVDM")
+
+
+def read_for_ever(port: serial.Serial) -> None:
+    while port.readline():
+        continue
+
+
+def comes_back(opened: Callable[[], T]) -> T:
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return opened()
+        except (OSError, serial.SerialException):
+            assert time.monotonic() < end, "it did not come back"
+            time.sleep(0.05)
 
 
 def test_tcp_serves_many_and_lets_go_of_who_takes_nothing() -> None:

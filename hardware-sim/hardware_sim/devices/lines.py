@@ -2,6 +2,7 @@
 
 Promises:
 - nothing here ever blocks: what a listener does not take in time is dropped, as on a real wire;
+- `unplug` takes each of them away and `plug` brings it back at the same place;
 - a serial line has a name of its own (a link, like /dev/serial/by-id) that goes when it is unplugged and comes back.
 """
 
@@ -39,15 +40,26 @@ class UdpOut:
     def __init__(self) -> None:
         self.host, self.port = LOOPBACK, free_udp_port()
         self.dropped = 0
+        self._plugged = True
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
 
     def send(self, data: bytes) -> None:
         """Send, or drop when the kernel's buffer is full."""
+        if not self._plugged:
+            return
         try:
             self._socket.sendto(data, (self.host, self.port))
         except (BlockingIOError, ConnectionRefusedError):
             self.dropped += 1
+
+    def unplug(self) -> None:
+        """Nothing arrives any more; a listener on UDP cannot tell that from silence."""
+        self._plugged = False
+
+    def plug(self) -> None:
+        """It arrives again."""
+        self._plugged = True
 
     def close(self) -> None:
         """Release the socket."""
@@ -78,13 +90,32 @@ class TcpOut:
 
     def __init__(self) -> None:
         self.dropped = 0
-        self._server = socket.create_server((LOOPBACK, 0))
+        self._clients: list[socket.socket] = []
+        self._unplugged = False
+        self.port = 0
+        self._listen()
+
+    def _listen(self) -> None:
+        self._server = socket.create_server((LOOPBACK, self.port))
         self._server.setblocking(False)
         self.port = int(self._server.getsockname()[1])
-        self._clients: list[socket.socket] = []
+
+    def unplug(self) -> None:
+        """End all connections; new ones are refused."""
+        if not self._unplugged:
+            self._unplugged = True
+            self.close()
+
+    def plug(self) -> None:
+        """Listen again, on the same port."""
+        if self._unplugged:
+            self._unplugged = False
+            self._listen()
 
     def send(self, data: bytes) -> None:
         """Send to all who are there; who has gone, or takes nothing any more, is let go."""
+        if self._unplugged:
+            return
         self._greet()
         for client in list(self._clients):
             try:
