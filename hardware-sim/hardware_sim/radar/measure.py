@@ -202,6 +202,13 @@ def imo(height_m: float = 15.0) -> Iterator[Figure]:
         }  # fmt: skip
 
 
+SPEED_OF = (
+    "spokes", "navico-4g", "cat240", "cat240-4bit", "cat240-zlib", "cat240-split", "garmin", "raymarine",
+    "raymarine-rd", "raymarine-rd-hd", "furuno", "furuno-0", "furuno-1", "furuno-2",
+)  # fmt: skip
+"""Emissions of video."""
+
+
 def speed(turns: int = 6) -> Iterator[Figure]:
     """Processor time of a turn: thirty vessels, showers, a coast, other radars' spikes, 2,048 x 1,024 samples."""
     base = scenario.load(BASE)
@@ -212,7 +219,7 @@ def speed(turns: int = 6) -> Iterator[Figure]:
     crowd = tuple(still(f"v{i}", kinds[i % 3], (float(e), float(n))) for i, (e, n) in enumerate(places))
     busy = with_tables(base, crowd, weather={"rain_mm_h": 5.0, "sea_state": 4}, radar={"interference_rejection": False})
     for label, chosen in (("three vessels", base), ("busy", busy.model_copy(update={"coast": (coast,)}))):
-        for name in ("spokes", "cat240", "cat240-zlib", "garmin", "raymarine", "furuno"):
+        for name in SPEED_OF:
             station = Station(World(chosen, 1), 1_750_000_000.0)
             began = time.process_time()
             station.prepare((name,))

@@ -3,14 +3,16 @@
 Promises:
 - the whole simulator runs as its own process and sends to a socket of this one, on the loopback, at 24 and 48 turns a
   minute; counted is what arrives, how late against an even pace from the first datagram on (of emissions that come
-  evenly), and what processor time its process takes from `go` on;
-- figures depend on the machine and on what else it does; processor time hardly on the latter.
+  evenly), and what processor time its process takes from `go` on for so many seconds of the scenario;
+- figures depend on the machine and on what else it does; processor time less so. `took_s` beyond `seconds` says that
+  the machine was too busy for real time.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -41,10 +43,11 @@ def live(name: str, rpm: float, seconds: float) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "live.toml"
         path.write_text(text.replace("[radar]", f"[radar]\nrpm = {rpm}"), encoding="utf-8")
-        got, cpu_share = _arrivals(path, name, seconds)
+        got, used_s, took_s = _arrivals(path, name, seconds)
     figure: dict[str, object] = {
         "figure": "live", "emission": name, "rpm": rpm, "seconds": seconds, "received": len(got),
-        "cpu_s_a_turn": round(cpu_share * 60.0 / rpm, 3), "share_of_a_core": round(cpu_share, 3),
+        "took_s": round(took_s, 1),
+        "cpu_s_a_turn": round(used_s / seconds * 60.0 / rpm, 3), "share_of_a_core": round(used_s / seconds, 3),
     }  # fmt: skip
     if name not in A_TURN:
         return figure
@@ -58,8 +61,9 @@ def live(name: str, rpm: float, seconds: float) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _arrivals(path: Path, name: str, seconds: float) -> tuple[list[float], float]:
-    """When datagrams came, and the share of a core that the simulator took from `go` to its last second."""
+def _arrivals(path: Path, name: str, seconds: float) -> tuple[list[float], float, float]:
+    """When datagrams came; processor time and seconds that the simulator took from `go` to its end."""
+    children_s = _children_cpu_s()
     command = [sys.executable, "-m", "hardware_sim", "run", str(path), "--radar", name, "--duration", str(seconds)]
     command += ["--no-camera", "--no-ais", "--no-nav", "--wait", "--out", str(path.parent / "out")]
     with (
@@ -75,7 +79,6 @@ def _arrivals(path: Path, name: str, seconds: float) -> tuple[list[float], float
         process.stdin.write("go\n")
         process.stdin.flush()
         began, before_s = time.monotonic(), _cpu_s(process.pid)
-        looked, used_s = began, before_s
         out: list[float] = []
         while process.poll() is None:
             try:
@@ -83,9 +86,13 @@ def _arrivals(path: Path, name: str, seconds: float) -> tuple[list[float], float
                 out.append(time.monotonic())
             except TimeoutError:
                 continue
-            if out[-1] - looked > 1.0:
-                looked, used_s = out[-1], _cpu_s(process.pid)
-    return out, (used_s - before_s) / (looked - began)
+    return out, _children_cpu_s() - children_s - before_s, time.monotonic() - began
+
+
+def _children_cpu_s() -> float:
+    """User and system time of all processes that we started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _cpu_s(pid: int) -> float:
