@@ -24,6 +24,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from agent.errors import InputError, SensorUnavailable
 from agent.record.log import segments
+from agent.runtime.page import link
 from agent.runtime.status import ask_status
 
 if TYPE_CHECKING:
@@ -134,10 +135,13 @@ def run(args: argparse.Namespace) -> int:
         watch = programs.start("watch", "agent.cli.main", "watch", "--broker", hub.ready["broker"], "--json", "--ack")
         picture = _Picture(watch, out)
         programs.start("agent", "agent.cli.main", "run", "-c", str(out / "config.toml"), "--state", str(state))
-        _wait_ready(programs, state / "status.sock", end)
-        _say(f"the page is at http://127.0.0.1:{args.port}/ ; files go to {out}" if args.port else f"files go to {out}")
-        if not args.headless:
-            webbrowser.open(f"http://127.0.0.1:{args.port}/")
+        status = _wait_ready(programs, state / "status.sock", end)
+        _say(f"files go to {out}")
+        if status.get("page"):
+            page = link(status, state)
+            _say(f"the page is at {page}")
+            if not args.headless:
+                webbrowser.open(page)
         sim.write("go\n")
         _live(programs, end, args.duration)
         _say("stopping")
@@ -296,8 +300,8 @@ def _show(a: dict[str, Any]) -> None:
     )
 
 
-def _wait_ready(programs: _Programs, socket: Path, end: threading.Event) -> None:
-    """Until every sensor's process and thread runs, and the picture is connected."""
+def _wait_ready(programs: _Programs, socket: Path, end: threading.Event) -> dict[str, Any]:
+    """Until every sensor's process and thread runs, and the picture is connected; what the agent says then."""
     deadline = time.monotonic() + READY_S
     status: dict[str, Any] = {}
     while time.monotonic() < deadline and not end.is_set():
@@ -309,11 +313,12 @@ def _wait_ready(programs: _Programs, socket: Path, end: threading.Event) -> None
             time.sleep(0.2)
             continue
         camera = status["sensors"].get("camera-1", {}).get("state")
-        if status["publish"]["connected"] and camera in ("ok", "degraded"):
-            return  # degraded: until `go` time stands still, and a picture that stands still is told as frozen
+        if status["publish"]["connected"] and status["page"] and camera in ("ok", "degraded"):
+            return status  # degraded: until `go` time stands still, and a picture that stands still is told as frozen
         time.sleep(0.2)
     if not end.is_set():
         raise SensorUnavailable(f"the agent is not ready after {READY_S:g} s: {programs.tail('agent')}; {status}")
+    return status
 
 
 def _live(programs: _Programs, end: threading.Event, duration_s: float | None) -> None:

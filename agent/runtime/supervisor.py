@@ -229,6 +229,7 @@ class Agent:
             "events_dropped": dict(self.intake.dropped),
             "events_late": dict(self.intake.late),
             "coverage": self.coverage.polygons(),
+            "page": self.page.url if self.page is not None else None,
             "publish": self._publisher_status(),
             "judgements": dict(self.officer.judgements),
         }

@@ -1,5 +1,6 @@
 // The operator's page: polls /state.json once a second and draws it. North is up; the wheel zooms, dragging pans.
 "use strict";
+if (location.search) history.replaceState(null, "", location.pathname); // the token is a cookie now: not for the address bar
 const $ = (id) => document.getElementById(id);
 const KNOT = 1852 / 3600;
 const COLOURS = { confirmed: "#ffd166", coasting: "#a0895a", tentative: "#56707f", ais: "#6db3f2", lost: "#444" };

@@ -1,7 +1,9 @@
 """The page's process: `python -m agent.web.server FD PORT`. Serves the newest snapshot on 127.0.0.1.
 
 Promises:
-- it listens on loopback only, answers GET only, and refuses a Host header that is not loopback (DNS rebinding);
+- it listens on loopback only and answers GET only: nothing that a request carries changes anything on the box;
+- every request passes agent/web/guard.py first: the box's token or its cookie, no foreign Host, no foreign page;
+- the token comes over the daemon's channel: it stands in no command line, no environment and no log;
 - it holds nothing but the newest snapshot and the newest picture of each camera; it ends when the daemon does.
 """
 
@@ -16,12 +18,24 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlsplit
 
 from agent.runtime.channel import Channel, ChannelClosed
+from agent.web.guard import Guard
 
 _CAMERA = re.compile(r"^/camera/([A-Za-z0-9_.-]{1,32})\.jpg$")
-_HOST = re.compile(r"^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$")
-_POLICY = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'"
+_POLICY = (
+    "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": _POLICY,
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_ASK = "this page wants the box's own link: run `vigia status --page` on the box\n"
 MAX_CLIENTS = 32
 
 
@@ -39,6 +53,7 @@ class Handler(BaseHTTPRequestHandler):
     """GET /, /page.js, /state.json, /camera/NAME.jpg."""
 
     state: ClassVar[State]
+    guard: ClassVar[Guard]
     server_version = "vigia"
     sys_version = ""
     protocol_version = "HTTP/1.1"
@@ -46,11 +61,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer one request."""
-        if not _HOST.match(self.headers.get("Host", "")):
-            self._answer(403, "text/plain", b"this page answers on 127.0.0.1 only\n")
+        if why := self.guard.foreign(self.headers):
+            self._answer(403, "text/plain", f"{why}\n".encode())
             return
-        path = self.path.split("?", 1)[0]
-        if path == "/":
+        url = urlsplit(self.path)
+        path, token = url.path, parse_qs(url.query).get("token", [""])[0]
+        if path == "/" and self.guard.knows_token(token):
+            self._answer(200, "text/html; charset=utf-8", _file("page.html"), {"Set-Cookie": self.guard.grant()})
+        elif not self.guard.knows_cookie(self.headers.get("Cookie", "")):
+            self._answer(401, "text/plain; charset=utf-8", _ASK.encode())
+        elif path == "/":
             self._answer(200, "text/html; charset=utf-8", _file("page.html"))
         elif path == "/page.js":
             self._answer(200, "text/javascript; charset=utf-8", _file("page.js"))
@@ -70,15 +90,22 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._answer(200, "image/jpeg", picture)
 
-    def _answer(self, code: int, kind: str, body: bytes) -> None:
+    def _refuse(self) -> None:
+        """Another method than GET: nothing here can be changed."""
+        self.close_connection = True  # its body is not read
+        self._answer(405, "text/plain", b"this page is for reading only\n", {"Allow": "GET", "Connection": "close"})
+
+    do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_HEAD = _refuse  # noqa: N815 - the base class's names
+
+    def _answer(self, code: int, kind: str, body: bytes, more: dict[str, str] | None = None) -> None:
         self.send_response(code)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("Content-Security-Policy", _POLICY)
-        self.send_header("X-Content-Type-Options", "nosniff")
+        for name, value in (HEADERS | (more or {})).items():
+            self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name for it
         """Say nothing: requests are no news."""
@@ -130,7 +157,10 @@ def feed(channel: Channel, state: State) -> None:
 def main(argv: list[str]) -> int:
     """Entry of the process: file descriptor of the channel, and the port (0: any free one)."""
     channel = Channel(socket.socket(fileno=int(argv[0])))
-    Handler.state = State()
+    message = channel.recv(10.0)
+    if message is None or message[0] != "token":
+        return 1
+    Handler.state, Handler.guard = State(), Guard(str(message[1]))
     try:
         server = Server(("127.0.0.1", int(argv[1])), Handler)
     except OSError as e:
