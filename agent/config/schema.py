@@ -208,6 +208,35 @@ class Storage(Table):
     checkpoint_s: Positive = 10.0
 
 
+class Power(Table):
+    """`[power]`: how much the box works when it is hot, on battery or at night; budgets of processor and memory."""
+
+    profile: Literal["normal", "saver"] = "normal"
+    saver_at_night: bool = False
+    battery_low_percent: Annotated[float, Field(ge=0.0, le=100.0)] = 30.0  # saves from here on down; 0: never
+    battery_back_percent: Annotated[float, Field(ge=0.0, le=100.0)] = 40.0
+    hot_c: Annotated[float, Field(ge=30.0, le=120.0)] = 78.0
+    cool_c: Annotated[float, Field(ge=20.0, le=120.0)] = 72.0
+    critical_c: Annotated[float, Field(ge=30.0, le=125.0)] = 88.0
+    radar_on_s: Annotated[float, Field(ge=10.0, le=600.0)] = 20.0  # a track needs some turns to start
+    radar_off_s: Annotated[float, Field(ge=0.0, le=600.0)] = 40.0
+    camera_idle_fps: Annotated[float, Field(ge=0.1, le=60.0)] = 0.2
+    cpu_cores: NotNegative = 0.0  # what the agent and its processes may use over a minute; 0: no limit
+    child_memory_mb: Annotated[float, Field(ge=100.0)] = 450.0  # a camera or radar with more of its own is started anew
+    thermal_path: str = "/sys/class/thermal"
+    supply_path: str = "/sys/class/power_supply"
+
+    @model_validator(mode="after")
+    def _ways_back(self) -> Power:
+        if not self.cool_c < self.hot_c < self.critical_c:
+            raise ValueError("cool_c has to be below hot_c, and hot_c below critical_c")
+        if 0.0 < self.radar_off_s < 15.0:
+            raise ValueError("radar_off_s is 0 (never rest) or at least 15: a shorter rest only breaks turns")
+        if self.battery_back_percent < self.battery_low_percent:
+            raise ValueError("battery_back_percent cannot be below battery_low_percent: saving would never end")
+        return self
+
+
 class Web(Table):
     """`[web]`: the operator's page; loopback only."""
 
@@ -233,6 +262,7 @@ class Config(Table):
     ais: AisPolicy = AisPolicy()
     publish: Publish = Publish()
     storage: Storage = Storage()
+    power: Power = Power()
     web: Web = Web()
     metrics: Metrics = Metrics()
 

@@ -8,6 +8,7 @@ Promises:
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import queue
 import threading
@@ -56,6 +57,7 @@ class CameraLoop:
         self._reported: SensorHealth | None = None
         self._loaded: queue.SimpleQueue[Detector | VigiaError] = queue.SimpleQueue()
         self._refused = ""  # why another model was not taken
+        self._idle_fps = 0.0  # the most pictures a second that the box allows; 0: the camera's own
 
     def run(self, backoff: Backoff) -> None:
         """Until the camera goes away (SensorUnavailable, EndOfData) or the parent says stop."""
@@ -65,12 +67,13 @@ class CameraLoop:
         try:
             link.health.opened(link.clock.now().t_s)
             while not link.stop.is_set():
-                self._obey()
+                if self._obey():
+                    source.fps = self._fps(link.clock.now().t_s)
                 frame = source.read(READ_S)
                 now_s = link.clock.now().t_s
                 if frame is not None:
                     link.emit(self._eyes.process(frame))
-                    source.fps = self._eyes.look.fps(frame.at.t_s)
+                    source.fps = self._fps(frame.at.t_s)
                     backoff.success(now_s)
                     if link.picture_wanted.is_set() and (jpeg := self._eyes.latest_jpeg()) is not None:
                         link.picture_wanted.clear()
@@ -80,8 +83,13 @@ class CameraLoop:
         finally:
             source.close()
 
-    def _obey(self) -> None:
-        """What the parent has asked for since the last frame."""
+    def _fps(self, now_s: float) -> float:
+        wanted = self._eyes.look.fps(now_s)
+        return min(wanted, self._idle_fps) if self._idle_fps else wanted
+
+    def _obey(self) -> bool:
+        """What the parent has asked for since the last frame; whether it has changed the pace."""
+        before = self._idle_fps
         while not self._link.orders.empty():
             order = self._link.orders.get()
             match order:
@@ -91,10 +99,13 @@ class CameraLoop:
                 case ["crop", alert_id, bearing_deg, within_deg]:
                     best = self._eyes.crops.best(float(bearing_deg), float(within_deg))
                     self._link.crop(int(alert_id), b"" if best is None else best[1])
+                case ["pace", _, _, idle_fps]:
+                    self._idle_fps = float(idle_fps)
                 case ["swap", sensor]:
                     self._load(CameraOptions.model_validate(Sensor.model_validate(sensor).options))
         while not self._loaded.empty():
             self._take(self._loaded.get())
+        return self._idle_fps != before
 
     def _load(self, options: CameraOptions) -> None:
         """Load the model that `options` name, if it is another one, in the background."""
@@ -126,6 +137,9 @@ class CameraLoop:
                 at_s=health.at_s, source=health.source, state=SensorState.DEGRADED, sentence=self._refused,
                 counters=health.counters,
             )  # fmt: skip
+        if self._idle_fps and health.state is SensorState.OK:
+            sentence = f"{health.sentence}; {self._idle_fps:g} a second to save power"
+            health = dataclasses.replace(health, sentence=sentence)
         last = self._reported
         if last is not None:
             age_s = health.at_s - last.at_s

@@ -4,6 +4,7 @@ Promises:
 - a child is a fresh interpreter on a socket pair; frames and spokes never cross it, measurements and health do;
 - a child that ends, or says nothing for `HANG_S` (`START_S` at first), is killed and started anew with growing delays;
   that is reported;
+- a child whose own memory grows over its budget is ended and started anew before the system has to choose a victim;
 - a child ends when its parent does (end of the socket, PR_SET_PDEATHSIG).
 """
 
@@ -23,6 +24,7 @@ from agent.messages import SensorHealth, SensorState
 from agent.packing import unpack
 from agent.runtime.backoff import Backoff
 from agent.runtime.channel import Channel, ChannelClosed
+from agent.runtime.power import own_memory_mb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from agent.config.schema import Sensor
     from agent.messages import Measurement
     from agent.runtime.desk import CameraDesk
+    from agent.runtime.power import Governor
 
 log = logging.getLogger("vigia.sensor")
 ORDERS_S = 1.0  # how often a camera is told where to look
@@ -53,9 +56,11 @@ class ChildSensor:
         clock: SystemClock,
         emit: Callable[[str, Measurement], None],
         desk: CameraDesk | None = None,
+        power: Callable[[], Governor] | None = None,
     ) -> None:
         self.sensor = sensor
         self._desk = desk if kind == "camera" else None
+        self._power = power
         self._ordered_s = -1e18
         self.name = sensor.name
         self.finished = False
@@ -135,9 +140,8 @@ class ChildSensor:
             log.warning(
                 "sensor %s: its process ended (%s, exit %s); starting it again", self.name, why, process.returncode
             )
-            self._report(
-                SensorState.UNAVAILABLE, f"the sensor's process ended (exit {process.returncode}); restarting it"
-            )
+            because = f"exit {process.returncode}" if process.returncode else why
+            self._report(SensorState.UNAVAILABLE, f"the sensor's process ended ({because}); restarting it")
             self._stop.wait(backoff.failure(self._clock.now().t_s))
 
     @staticmethod
@@ -162,7 +166,8 @@ class ChildSensor:
         while not self._stop.is_set():
             message = channel.recv(0.5)
             now_s = self._clock.now().t_s
-            self._order(channel, now_s)
+            if why := self._order(channel, now_s):
+                return why
             if message is None:
                 if now_s - heard_s > patience_s:
                     return f"it said nothing for {patience_s:g} s"
@@ -174,12 +179,21 @@ class ChildSensor:
                 return "it has nothing more to do"
         return "it was stopped"
 
-    def _order(self, channel: Channel, now_s: float) -> None:
-        """Tell a camera where to look, and what is wanted of it."""
-        if self._desk is not None and now_s - self._ordered_s >= ORDERS_S:
-            self._ordered_s = now_s
-            for order in self._desk.orders(self.name, now_s):
-                channel.send(order)
+    def _order(self, channel: Channel, now_s: float) -> str:
+        """Tell a camera where to look, and every child how much to work; why it has to be ended, if it has to."""
+        if now_s - self._ordered_s < ORDERS_S:
+            return ""
+        self._ordered_s = now_s
+        for order in self._desk.orders(self.name, now_s) if self._desk is not None else ():
+            channel.send(order)
+        if self._power is None or self.pid is None:
+            return ""
+        governor = self._power()
+        channel.send(governor.pace())
+        used_mb, limit_mb = own_memory_mb(self.pid), governor.power.child_memory_mb
+        if used_mb <= limit_mb:
+            return ""
+        return f"it uses {used_mb:.0f} MB of memory, [power] child_memory_mb allows {limit_mb:.0f}"
 
     def _handle(self, message: list[Any]) -> str:
         kind = message[0]

@@ -42,6 +42,8 @@ class RadarLoop:
         self._extractors: dict[str, PlotExtractor] = {}
         self._store = ClutterStore(link.directory)
         self._scans = 0
+        self._on_s, self._off_s = 1.0, 0.0  # looks, and rests, by turns
+        self._resting = False
 
     def run(self, backoff: Backoff) -> None:
         """Until the radar goes away (SensorUnavailable, EndOfData) or the parent says stop."""
@@ -58,6 +60,7 @@ class RadarLoop:
                     self._flush()
                     raise
                 now_s = link.clock.now().t_s
+                self._obey(now_s)
                 if chunk is not None:
                     self._decode(chunk, now_s)
                     backoff.success(now_s)
@@ -74,7 +77,18 @@ class RadarLoop:
             transport.close()
             further.close()
 
+    def _obey(self, now_s: float) -> None:
+        """Look or rest now: what comes in while resting is thrown away unread, and shows that the radar transmits."""
+        while not self._link.orders.empty():
+            match self._link.orders.get():
+                case ["pace", on_s, off_s, _]:
+                    self._on_s, self._off_s = float(on_s), float(off_s)
+        self._resting = self._off_s > 0.0 and now_s % (self._on_s + self._off_s) >= self._on_s
+
     def _decode(self, chunk: Chunk, now_s: float) -> None:
+        if self._resting:
+            self._link.health.data(now_s)
+            return
         for spoke in self._decoder.decode(chunk.data, chunk.at, chunk.stream):
             self._link.health.data(now_s)
             self._feed(spoke)
@@ -112,6 +126,8 @@ class RadarLoop:
                 )
             if extractor.counters["no_heading"] > 4096 and not extractor.counters["scans"]:
                 return SensorState.DEGRADED, "the spokes carry no heading: set heading_deg, or feed the radar a heading"
+        if self._off_s > 0.0:
+            return SensorState.OK, f"looks for {self._on_s:g} of every {self._on_s + self._off_s:g} s to save power"
         for sentence in self._further.down.values():
             return SensorState.DEGRADED, f"a further input is not there: {sentence}"
         return None

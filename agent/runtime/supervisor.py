@@ -36,6 +36,7 @@ from agent.runtime.intake import Intake
 from agent.runtime.metrics import MetricsServer
 from agent.runtime.notify import notify, watchdog_period_s
 from agent.runtime.page import Page
+from agent.runtime.power import Governor
 from agent.runtime.selftest import self_test
 from agent.runtime.status import StatusServer
 from agent.runtime.workers import LineSensor
@@ -180,7 +181,10 @@ class Agent:
         if now.t_s - self._box_s < BOX_S:
             return
         self._box_s = now.t_s
-        reports = [*self.box.reports(now), *([g] if (g := self.gnss.report(now)) else [])]
+        children = [s.pid for s in self.sensors.values() if isinstance(s, ChildSensor) and s.pid is not None]
+        reports = [*self.box.reports(now), self.governor.look(now, children)]
+        if (heard := self.gnss.report(now)) is not None:
+            reports.append(heard)
         for name, sentence in self.coverage.fallen(now.t_s).items():
             source = f"reach:{name}"
             reports.append(SensorHealth(at_s=now.t_s, source=source, state=SensorState.DEGRADED, sentence=sentence))
@@ -202,6 +206,7 @@ class Agent:
         """What `vigia status` prints."""
         engine = self.engine
         picture = engine.picture
+        later_s = self.governor.delay_s() if any(isinstance(s, ChildSensor) for s in self.sensors.values()) else 0.0
         return {
             "node": self.loaded.config.site.node_id,
             "version": __version__,
@@ -223,7 +228,11 @@ class Agent:
                 }
                 for n, (b, m, d) in sorted(engine.core.registrations.items())
             },
-            "rules": {n: {"suspended": r.suspended, "evidence": r.sentence} for n, r in sorted(engine.rules.items())},
+            "rules": {
+                n: {"suspended": r.suspended, "evidence": r.sentence, "delay_s": later_s}
+                for n, r in sorted(engine.rules.items())
+            },
+            "power": {"delay_s": later_s, "evidence": self.governor.sentence(), **self.governor.values},
             "tracks": 0 if picture is None else len(picture.tracks),
             "open_alerts": len(engine.open_alerts),
             "events_dropped": dict(self.intake.dropped),
@@ -282,7 +291,9 @@ class Agent:
             worker = LineSensor(sensor, self.clock, self._emit)
         else:
             height_m = self.loaded.config.site.height_m
-            worker = ChildSensor(sensor, spec.runs, height_m, self.directory, self.clock, self._emit, self._desk)
+            worker = ChildSensor(
+                sensor, spec.runs, height_m, self.directory, self.clock, self._emit, self._desk, self._power
+            )
         self.sensors[sensor.name] = worker
         worker.start()
 
@@ -301,6 +312,12 @@ class Agent:
         self.box = BoxHealth(self.directory, certificates)
         self.coverage = Coverage(loaded.config)
         self.gnss = GnssWatch(loaded.config.site)
+        self.governor = Governor(loaded.config.power, loaded.config.site)
+
+    def _power(self) -> Governor:
+        """The governor, which knows what is in the picture now: asked by the children's threads."""
+        self.governor.watch(self.clock.now().t_s, self.engine.picture, list(self.engine.open_alerts.values()))
+        return self.governor
 
     def _emit(self, source: str, message: Measurement) -> None:
         self.coverage.take(source, message)

@@ -19,7 +19,7 @@ TEXT = (CONFIGS / "vigia.toml").read_text(encoding="utf-8")
 TABLES: dict[str, type[BaseModel]] = {
     "site": schema.Site, "sensor": schema.Sensor, "zone": schema.Zone, "rule": schema.Rule,
     "tracking": schema.Tracking, "ais": schema.AisPolicy, "publish": schema.Publish, "storage": schema.Storage,
-    "web": schema.Web, "metrics": schema.Metrics,
+    "power": schema.Power, "web": schema.Web, "metrics": schema.Metrics,
 }  # fmt: skip
 HEADER = re.compile(r"^#? ?\[\[?(\w+)\]\]?")
 DEFAULT = re.compile(r"^#(\w+) = (.*)$")
