@@ -37,6 +37,7 @@ COMMANDS = {
     "command": "ask a box for something: a picture, a judgement, a link profile",
     "verify": "check a picture's store: signatures, seals, and every record that was changed or removed",
     "status": "ask the running daemon",
+    "wipe": "remove all that a box has learned and kept, for one that is replaced",
     "sim": "the simulated coast: devices, hub, score",
     "demo": "simulator, hub, agent and page in one",
     "bench": "measurements, peers in the same run",

@@ -205,6 +205,9 @@ class Storage(Table):
 
     directory: str = "/var/lib/vigia"
     log_max_bytes: Annotated[int, Field(ge=1_048_576)] = 2_147_483_648
+    log_max_age_days: NotNegative = 0.0  # 0: only the size counts
+    evidence_max_bytes: Annotated[int, Field(ge=1_048_576)] = 268_435_456
+    evidence_max_age_days: NotNegative = 90.0  # 0: only the size counts
     checkpoint_s: Positive = 10.0
 
 

@@ -5,7 +5,8 @@ Promises:
   disk when `sync` returns (it survives a power cut); alerts are committed only after `sync`;
 - a torn or corrupted block costs that block, is counted, and never hides the blocks behind it;
 - files may be concatenated: the result is a log;
-- at most `max_bytes` are kept: the oldest whole segments go first.
+- at most `max_bytes` and `max_age_s` (logic time, back from the newest) are kept: the oldest whole segments go first,
+  with a receipt.
 
 Block: b"VGL1" | u32 stored length | u32 CRC-32 of the stored bytes | zlib of a CBOR array of [seen_s, packed event].
 All integers little-endian. Segments are named by the logic time at which they begin, one an hour.
@@ -14,6 +15,7 @@ All integers little-endian. Segments are named by the logic time at which they b
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import struct
 import zlib
@@ -24,6 +26,7 @@ import cbor2
 
 from agent.errors import InputError, ProtocolError
 from agent.packing import pack, unpack
+from agent.record.retention import DAY_S, Kept, Receipts
 
 if TYPE_CHECKING:
     import io
@@ -59,9 +62,11 @@ class ReadReport:
 class EventLog:
     """Appends to the newest segment of a directory."""
 
-    def __init__(self, directory: Path, max_bytes: int) -> None:
+    def __init__(self, directory: Path, max_bytes: int, max_age_s: float = 0.0) -> None:
         self.directory = directory
         self.max_bytes = max_bytes
+        self.max_age_s = max_age_s  # 0: for ever
+        self._receipts = Receipts(directory.parent)
         directory.mkdir(parents=True, exist_ok=True)
         self._file: io.FileIO | None = None
         self._name = ""
@@ -132,13 +137,20 @@ class EventLog:
         self._retire()
 
     def _retire(self) -> None:
-        files = segments(self.directory)
-        total = sum(f.stat().st_size for f in files)
-        for f in files[:-1]:
-            if total <= self.max_bytes:
-                return
-            total -= f.stat().st_size
-            f.unlink()
+        kept = [Kept(path=f, size=f.stat().st_size, at_s=int(f.stem) / 1000.0) for f in segments(self.directory)]
+        total = sum(k.size for k in kept)
+        old, over = [], []
+        for k, after in itertools.pairwise(kept):  # never the newest; one ends where the next begins
+            if self.max_age_s and kept[-1].at_s - after.at_s > self.max_age_s:
+                old.append(k)
+            elif total > self.max_bytes:
+                over.append(k)
+            else:
+                break
+            total -= k.size
+            k.path.unlink()
+        self._receipts.write(self._began_s, "event-log", f"older than {self.max_age_s / DAY_S:g} days", old)
+        self._receipts.write(self._began_s, "event-log", f"more than {self.max_bytes} bytes", over)
 
 
 def segments(directory: Path) -> list[Path]:

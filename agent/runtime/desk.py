@@ -2,8 +2,9 @@
 
 Promises:
 - cues are the live tracks as bearings from the site, at most `MAX_CUES` nearest ones, once a second;
-- each alert that is raised gets one small JPEG per camera that has seen its vessel (`evidence/ALERT-CAMERA.jpg`); the
-  folder is bounded (`KEEP_FILES`), the oldest go first, and a full disk costs the evidence, never the alert.
+- each alert that is raised gets one small JPEG per camera that has seen its vessel
+  (`evidence/ALERT-CAMERA.SEVERITY.jpg`); what is kept is agent/record/retention.py's matter, and a full disk costs the
+  evidence, never the alert.
 """
 
 from __future__ import annotations
@@ -12,17 +13,21 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any
 
+from agent.clock import SYNCED_ERROR_MS
 from agent.geo import enu_to_polar
+from agent.messages import Severity
+from agent.record.retention import Receipts, evidence_name, sweep_evidence
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from agent.messages import Track
+    from agent.messages import Stamp, Track
     from agent.runtime.engine import Engine
 
 log = logging.getLogger("vigia.evidence")
 MAX_CUES = 64
-KEEP_FILES = 2000
+KEEP_KNOWN = 2000  # alerts whose pictures are there, remembered
+SWEEP_S = 600.0
 ASK_FOR_S = 60.0  # after an alert was raised, a camera may still get to see its vessel
 _WITHIN_DEG = 1.0  # beside three sigmas of the track's bearing: survey of camera and site
 
@@ -34,6 +39,9 @@ class CameraDesk:
         self._engine = engine
         self._folder = directory / "evidence"
         self._done: dict[tuple[str, int], bool] = {}
+        self._severity: dict[int, str] = {}  # of the alerts whose pictures are asked for
+        self._receipts = Receipts(directory)
+        self._swept_s = -math.inf
 
     def orders(self, camera: str, now_s: float) -> list[list[Any]]:
         """Messages for one camera's process."""
@@ -44,24 +52,43 @@ class CameraDesk:
         for alert in list(self._engine.open_alerts.values()):
             if (camera, alert.id) not in self._done and now_s - alert.at_s <= ASK_FOR_S:
                 bearing_deg, sigma_deg, _ = _cue(alert.track)
+                self._severity[alert.id] = alert.severity.value
+                _bound(self._severity)
                 orders.append(["crop", alert.id, bearing_deg, _WITHIN_DEG + 3.0 * sigma_deg])
         return orders
+
+    def sweep(self, now: Stamp) -> None:
+        """Keep the evidence within its bounds; looks once in `SWEEP_S`. For one thread."""
+        if now.t_s - self._swept_s < SWEEP_S:
+            return
+        self._swept_s = now.t_s
+        storage = self._engine.loaded.config.storage
+        try:
+            sweep_evidence(
+                self._folder, now.wall_s, max_bytes=storage.evidence_max_bytes,
+                max_age_days=storage.evidence_max_age_days, time_known=now.error_ms <= SYNCED_ERROR_MS,
+                receipts=self._receipts,
+            )  # fmt: skip
+        except OSError as e:
+            log.warning("%s cannot be looked at: %s; mend the disk", self._folder, e.strerror)
 
     def crop(self, camera: str, alert_id: int, jpeg: bytes) -> None:
         """A camera's answer to "crop"; an empty one means that it has not seen the vessel yet."""
         if not jpeg or (camera, alert_id) in self._done:
             return
         self._done[(camera, alert_id)] = True
-        while len(self._done) > KEEP_FILES:
-            del self._done[next(iter(self._done))]
+        _bound(self._done)
+        name = evidence_name(alert_id, camera, self._severity.get(alert_id, Severity.MEDIUM))
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            files = sorted(self._folder.iterdir(), key=lambda p: p.stat().st_mtime)
-            for old in files[: max(0, len(files) - KEEP_FILES + 1)]:
-                old.unlink()
-            (self._folder / f"{alert_id}-{camera}.jpg").write_bytes(jpeg)
+            (self._folder / name).write_bytes(jpeg)
         except OSError as e:
             log.warning("the picture of alert %d from %s cannot be kept: %s", alert_id, camera, e)
+
+
+def _bound(known: dict[Any, Any]) -> None:
+    while len(known) > KEEP_KNOWN:
+        del known[next(iter(known))]
 
 
 def _cue(track: Track) -> tuple[float, float, float | None]:

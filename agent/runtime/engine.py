@@ -35,6 +35,7 @@ from agent.messages import (
 )
 from agent.record.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from agent.record.log import EventLog, ReadReport, read_log
+from agent.record.retention import DAY_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,7 +85,8 @@ class Engine:
         self.newest_s = 0.0
         self._log_dir = directory / "log"
         self._checkpoint_path = directory / "core.checkpoint"
-        self._log = EventLog(self._log_dir, loaded.config.storage.log_max_bytes)
+        storage = loaded.config.storage
+        self._log = EventLog(self._log_dir, storage.log_max_bytes, storage.log_max_age_days * DAY_S)
         self._pending: list[Alert] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="core", daemon=True)

@@ -181,6 +181,7 @@ class Agent:
         if now.t_s - self._box_s < BOX_S:
             return
         self._box_s = now.t_s
+        self._desk.sweep(now)
         children = [s.pid for s in self.sensors.values() if isinstance(s, ChildSensor) and s.pid is not None]
         reports = [*self.box.reports(now), self.governor.look(now, children)]
         if (heard := self.gnss.report(now)) is not None:
