@@ -13,12 +13,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from agent.core import Core
 from agent.errors import InputError, UsageError
 from agent.messages import Alert, AlertState, ConfigChange, TrackPicture
 from agent.record.events_json import read_events
 from agent.record.log import ReadReport, read_log
 from agent.record.output_json import alert_json, track_json
+from agent.record.replaying import replayed
 from agent.runtime import configuration
 
 if TYPE_CHECKING:
@@ -58,10 +58,9 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         tracks = _output(stack, args.tracks)
         alerts = _output(stack, args.alerts if args.alerts is not None or args.tracks else "-")
-        core = Core(loaded.config)
-        for event in _events(args, loaded.config):
+        for _, effects in replayed(loaded.config, _events(args, loaded.config)):
             counts["events"] += 1
-            for effect in core.step(event):
+            for effect in effects:
                 if isinstance(effect, TrackPicture):
                     counts["tracks"] += len(effect.tracks)
                     for track in effect.tracks if tracks is not None else ():
@@ -117,10 +116,9 @@ def _diff(args: argparse.Namespace, new: Config) -> int:
 
 
 def _raised(args: argparse.Namespace, config: Config) -> dict[tuple[float, str, str], Alert]:
-    core = Core(config)
     return {
         (round(e.at_s), e.rule_name, f"{e.track.lat:.3f} {e.track.lon:.3f}"): e
-        for event in _events(args, config)
-        for e in core.step(event)
+        for _, effects in replayed(config, _events(args, config))
+        for e in effects
         if isinstance(e, Alert) and e.state is AlertState.RAISED
     }

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from agent.publish.outbox import Entry, Outbox
 
 OUTBOX = "outbox"
+LOSS_TOLD_S = 600.0  # how long a damage or loss that is over stays the outbox' state
 _CLOCK_STEP_MS = 500  # a smaller correction of the wall clock is not worth a new birth
 _RANKS = {
     Severity.HIGH: outboxes.RANK_HIGH,
@@ -96,7 +97,7 @@ class Publisher:
         self._clock = clock
         self._on_health = on_health
         self._tuning = tuning or Tuning()
-        self.boot = outbox.free_boot(iter(_random_boot, 0)) if boot is None else boot
+        self.boot = outbox.free_boot(iter(random_boot, 0)) if boot is None else boot
         self._encoder_lock = threading.Lock()
         self._key = key if config.sign else None
         self._encoder = self._make_encoder(site, sensors, rules, zones)
@@ -129,6 +130,7 @@ class Publisher:
             command=self._command,
         )  # fmt: skip
         self._last_report: dict[str, tuple[SensorState, str]] = {}
+        self._outbox_trouble: tuple[SensorState, float] | None = None  # not ok since (monotonic)
         self._progress = 0
 
     # ------------------------------------------------------------------ for the core
@@ -149,6 +151,8 @@ class Publisher:
             self._thread.join(timeout)
             if self._thread.is_alive():
                 return  # it still uses them
+        if self._desk is not None:
+            self._desk.stop()
         self._courier.close()
 
     def submit_alerts(self, alerts: Sequence[Alert]) -> None:
@@ -372,6 +376,7 @@ class Publisher:
 
     def _chores(self, now: float) -> None:
         """Once a minute: give up what is worth nothing any more, seal what has come, look after the connection."""
+        self._outbox_again(now)
         moment = self._clock.now().t_s
         self._sender.announce(self._outbox.expire(moment), now)
         if now >= self._next_seal and self._alerts_since_seal:
@@ -379,6 +384,21 @@ class Publisher:
             self._next_seal = now + self._config.health_s
             self._sender.announce(self._outbox.seal(), now)
         self._courier.chores(now)
+
+    def _outbox_again(self, now: float) -> None:
+        """Tell that the outbox is well again: it takes a write, and a loss has stood long enough to be seen.
+
+        Raises:
+            VigiaError: it still does not.
+
+        """
+        if self._outbox_trouble is None:
+            return
+        state, since = self._outbox_trouble
+        if state is SensorState.DEGRADED and now - since < LOSS_TOLD_S:
+            return
+        self._outbox.try_to_write()
+        self._report(OUTBOX, SensorState.OK, "messages are stored again")
 
     def _state(self, online: bool) -> bytes:
         by_picture = self._config.acknowledge == "picture"
@@ -399,8 +419,11 @@ class Publisher:
         """Once when it is lost, once when it is back."""
         if self._last_report.get(source) != (state, sentence):
             self._last_report[source] = (state, sentence)
+            if source == OUTBOX:
+                self._outbox_trouble = None if state is SensorState.OK else (state, self._monotonic())
             self._on_health(SensorHealth(at_s=self._clock.now().t_s, source=source, state=state, sentence=sentence))
 
 
-def _random_boot() -> int:
+def random_boot() -> int:
+    """A boot id that nobody has had, as good as certainly."""
     return secrets.randbelow((1 << 32) - (1 << 16)) + (1 << 16)  # always five bytes on the wire

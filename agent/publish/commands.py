@@ -10,6 +10,7 @@ Promises:
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -115,7 +116,8 @@ class Desk:
     ) -> None:
         self._node, self._keys, self._allowed, self._outbox = node, keys, allowed, outbox
         self._wall, self._carry_out, self._reply = wall, carry_out, reply
-        self._queue: queue.Queue[Command] = queue.Queue(WAITING_MAX)
+        self._queue: queue.Queue[Command | None] = queue.Queue(WAITING_MAX)
+        self._stopping = False
         self._thread: threading.Thread | None = None
         self.refused = 0
         self.last_refusal = ""
@@ -153,9 +155,17 @@ class Desk:
         except queue.Full:
             self._finish(command, False, "too many commands at once; ask again")
 
+    def stop(self) -> None:
+        """End the thread behind the command that it is at. Idempotent; does not wait."""
+        self._stopping = True
+        with contextlib.suppress(queue.Full):  # then it has something to wake up for
+            self._queue.put_nowait(None)
+
     def _run(self) -> None:
-        while True:
+        while not self._stopping:
             command = self._queue.get()
+            if command is None:
+                return
             try:
                 self._finish(command, True, self._carry_out(command))
             except VigiaError as e:

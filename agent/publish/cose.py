@@ -65,18 +65,8 @@ def load_or_make(path: Path) -> NodeKey:
 
     """
     try:
-        with contextlib.suppress(FileExistsError):
-            draft = path.with_name(f"{path.name}.{os.getpid()}.new")
-            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            try:
-                os.write(handle, os.urandom(KEY_BYTES).hex().encode() + b"\n")
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-            try:
-                os.link(draft, path)  # never over a key that is there
-            finally:
-                draft.unlink()
+        if not path.exists():  # a full disk would not take even a draft
+            _make_file(path)
         if path.stat().st_mode & 0o077:
             path.chmod(0o600)
         seed = bytes.fromhex(path.read_text(encoding="ascii").strip())
@@ -85,6 +75,22 @@ def load_or_make(path: Path) -> NodeKey:
     if len(seed) != KEY_BYTES:
         raise ConfigError(f"the key {path} is not 64 hex digits; move it away, and a new one is made.")
     return key_of(seed)
+
+
+def _make_file(path: Path) -> None:
+    """A new key in `path`, whole or not at all, and never over one that is there."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(handle, os.urandom(KEY_BYTES).hex().encode() + b"\n")
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink()
 
 
 def append_signature(row: list[Any], context: bytes, key: NodeKey) -> bytes:

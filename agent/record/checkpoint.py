@@ -23,7 +23,8 @@ from agent.record.log import Position
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERSION = 2
+VERSION = 3  # 1 knew no pending alerts, 2 did not compress
+_MOST = 1 << 28  # bytes of state: a broken length allocates no more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +41,11 @@ class Checkpoint:
     pending: tuple[Alert, ...] = ()
 
 
-def write_checkpoint(path: Path, c: Checkpoint) -> None:
-    """Replace the checkpoint atomically."""
+def write_checkpoint(path: Path, c: Checkpoint) -> int:
+    """Replace the checkpoint atomically; returns its size in bytes."""
     pending = [pack(a) for a in c.pending]
-    body = cbor2.dumps([VERSION, c.at_s, c.position.segment, c.position.offset, c.digest, c.state, pending])
+    state = zlib.compress(c.state, 1)
+    body = cbor2.dumps([VERSION, c.at_s, c.position.segment, c.position.offset, c.digest, state, pending])
     aside = path.with_suffix(".new")
     with aside.open("wb") as f:
         f.write(zlib.crc32(body).to_bytes(4, "little") + body)
@@ -55,6 +57,7 @@ def write_checkpoint(path: Path, c: Checkpoint) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+    return len(body)
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:
@@ -67,8 +70,10 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         if zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
             raise ValueError("checksum")
         version, at_s, segment, offset, digest, state, *later = cbor2.loads(data[4:])
-        if version not in (1, VERSION):  # 1 knew no pending alerts
+        if version not in (1, 2, VERSION):
             raise ValueError("version")
+        if version == VERSION:
+            state = zlib.decompressobj().decompress(state, _MOST)
         return Checkpoint(
             at_s=float(at_s),
             position=Position(segment=str(segment), offset=int(offset)),
@@ -76,7 +81,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
             state=bytes(state),
             pending=tuple(_alert(row) for row in (later[0] if later else ())),
         )
-    except (ValueError, TypeError, ProtocolError, cbor2.CBORDecodeError):
+    except (ValueError, TypeError, ProtocolError, cbor2.CBORDecodeError, zlib.error):
         path.replace(path.with_suffix(".broken"))
         return None
 

@@ -72,6 +72,7 @@ class EventLog:
         self._name = ""
         self._offset = 0
         self._began_s = 0.0
+        self.appended_bytes = 0  # by this object
         self._dirty = False
 
     @property
@@ -102,6 +103,7 @@ class EventLog:
             self._drop_torn_tail()
             raise
         self._offset += len(block)
+        self.appended_bytes += len(block)
         self._dirty = True
 
     def sync(self) -> None:

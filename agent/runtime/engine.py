@@ -51,6 +51,8 @@ log = logging.getLogger("vigia.core")
 T = TypeVar("T")
 UNLOGGED_MAX = 20_000  # events that wait for a log that cannot be written: some minutes of a busy coast
 POISON_MAX = 10  # events of one tail that may be passed over because the core fails on them
+CHECKPOINT_WORTH = 2.0  # how often its own size the log has to have grown by before a checkpoint is written ...
+CHECKPOINT_WAITS = 6.0  # ... or how many periods have to have passed
 CLOCK_STEP_S = 0.5  # a wall clock that moved by more than this is told to the core
 
 
@@ -91,6 +93,8 @@ class Engine:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="core", daemon=True)
         self._checkpoint_s = 0.0
+        self._checkpoint_bytes = 0  # size of the last one
+        self._covered_bytes = 0  # of the log, by the last one
         self._offset_s: float | None = None
         self._new_config: LoadedConfig | None = None
         self._unlogged: list[tuple[float, Event]] = []  # what the log could not take yet
@@ -199,7 +203,7 @@ class Engine:
             while not self._stop.is_set():
                 events = self._intake.take(0.5)
                 self._turn([*self._changes(), *events])
-                if self._clock.now().t_s - self._checkpoint_s >= self.loaded.config.storage.checkpoint_s:
+                if self._checkpoint_due(self._clock.now().t_s):
                     self._checkpoint()
                 self.progress += 1
         except Exception:
@@ -317,6 +321,13 @@ class Engine:
         except (OSError, sqlite3.Error, VigiaError) as e:
             log.debug("not taken by the outbox: %s", e)  # the publisher reports its own trouble
 
+    def _checkpoint_due(self, now_s: float) -> bool:
+        """A checkpoint only shortens the replay after a crash: it waits until it is worth the wear of the disk."""
+        waited_s = now_s - self._checkpoint_s
+        period_s = self.loaded.config.storage.checkpoint_s
+        worth = self._log.appended_bytes - self._covered_bytes >= CHECKPOINT_WORTH * self._checkpoint_bytes
+        return waited_s >= period_s and (worth or waited_s >= CHECKPOINT_WAITS * period_s)
+
     def _checkpoint(self) -> None:
         self._checkpoint_s = self._clock.now().t_s
         try:
@@ -335,7 +346,7 @@ class Engine:
 
         """
         self._log.sync()
-        write_checkpoint(
+        self._checkpoint_bytes = write_checkpoint(
             self._checkpoint_path,
             Checkpoint(
                 at_s=self.newest_s,
@@ -345,6 +356,7 @@ class Engine:
                 pending=tuple(self._pending),
             ),
         )
+        self._covered_bytes = self._log.appended_bytes
         self._unlogged.clear()
         self._gap = False
 

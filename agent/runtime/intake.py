@@ -1,7 +1,8 @@
 """The core's door: events from all sources, bounded per source, put in order of when they were measured.
 
 Promises:
-- one source can hold at most `PER_SOURCE` events; a flood drops its own oldest, counted, and starves nobody else;
+- one source can hold at most `PER_SOURCE` events at the door and as many that wait for their time; a flood drops its
+  own, counted, and starves nobody else;
 - events leave in order of `at_s` as long as they are at most `reorder_s` late; later ones leave at once, counted;
 - ticks stand at whole multiples of the tick period, after every event measured before them.
 """
@@ -33,7 +34,8 @@ class Intake:
         self._reorder_s = reorder_s
         self._queues: dict[str, deque[tuple[float, Event]]] = {}
         self._ready = threading.Condition()
-        self._heap: list[tuple[float, int, float, Event]] = []
+        self._heap: list[tuple[float, int, float, Event, str]] = []
+        self._waiting: Counter[str] = Counter()  # in the heap, by source
         self._count = 0
         self._released_s = 0.0
         self._next_tick_s = (clock.now().t_s // tick_s + 1) * tick_s
@@ -69,13 +71,14 @@ class Intake:
 
     def _place(self, source: str, seen_s: float, event: Event) -> None:
         at_s = event.at_s
-        if at_s > seen_s + FUTURE_S:
+        if at_s > seen_s + FUTURE_S or self._waiting[source] >= PER_SOURCE:
             self.dropped[source] += 1
             return
         if at_s < self._released_s:
             self.late[source] += 1
         self._count += 1
-        heapq.heappush(self._heap, (at_s, self._count, seen_s, event))
+        self._waiting[source] += 1
+        heapq.heappush(self._heap, (at_s, self._count, seen_s, event, source))
 
     def _release(self) -> list[tuple[float, Event]]:
         out: list[tuple[float, Event]] = []
@@ -88,7 +91,8 @@ class Intake:
                 self._next_tick_s += self._tick_s
                 self._skip_missed_ticks(horizon_s)
             elif at_s <= horizon_s:
-                _, _, seen_s, event = heapq.heappop(self._heap)
+                _, _, seen_s, event, source = heapq.heappop(self._heap)
+                self._waiting[source] -= 1
                 self._released_s = max(self._released_s, at_s)
                 out.append((seen_s, event))
             else:

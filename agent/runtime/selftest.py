@@ -5,11 +5,10 @@ The model tries itself on a drawn picture when a camera loads it (agent/inferenc
 
 from __future__ import annotations
 
-import os
-import secrets
 from typing import TYPE_CHECKING
 
 from agent.messages import SensorHealth, SensorState
+from agent.runtime.emergency import disk_refuses
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +23,7 @@ def self_test(directory: Path, outbox: Outbox, boot: int, clock: Clock, newest_s
     """Disk, outbox and clock: `self-test` is ok, or degraded with one sentence for each thing that failed."""
     now = clock.now()
     problems = []
-    if why := _disk(directory):
+    if why := disk_refuses(directory):
         problems.append(f"{directory} does not keep what is written: {why}")
     if not outbox.birth(boot):
         problems.append("the outbox has not kept the birth that was just put into it")
@@ -34,18 +33,3 @@ def self_test(directory: Path, outbox: Outbox, boot: int, clock: Clock, newest_s
         problems.append(f"the clock is {newest_s - now.wall_s:.0f} s behind the newest event in the log")
     state = SensorState.DEGRADED if problems else SensorState.OK
     return SensorHealth(at_s=now.t_s, source="self-test", state=state, sentence="; ".join(problems) or "passed")
-
-
-def _disk(directory: Path) -> str:
-    """Write, sync, read back; why it failed, or nothing."""
-    path, data = directory / "self-test", secrets.token_bytes(4096)
-    try:
-        with path.open("wb") as f:
-            f.write(data)
-            f.flush()
-            os.fsync(f.fileno())
-        read = path.read_bytes()
-        path.unlink()
-    except OSError as e:
-        return e.strerror or str(e)
-    return "" if read == data else "what was read back is something else"

@@ -31,15 +31,22 @@ class StatusServer:
         self._thread = threading.Thread(target=self._run, name="status", daemon=True)
 
     def start(self) -> None:
-        """Listen; a path too long for a socket is said and done without."""
+        """Listen; a path too long for a socket, or a disk without room, is said and done without. Idempotent."""
+        if self._socket is not None:
+            return
         if len(os.fsencode(self.path)) > MAX_PATH:
             log.warning("%s is too long for a socket: `vigia status` will not work; use a shorter directory", self.path)
             return
-        self.path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.bind(str(self.path))
-        self.path.chmod(0o600)
-        listener.listen(4)
+        try:
+            self.path.unlink(missing_ok=True)
+            listener.bind(str(self.path))
+            self.path.chmod(0o600)
+            listener.listen(4)
+        except OSError as e:
+            listener.close()
+            log.warning("%s cannot be made: %s; `vigia status` will not work until it can", self.path, e.strerror)
+            return
         self._socket = listener
         self._thread.start()
 

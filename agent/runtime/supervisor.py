@@ -24,12 +24,12 @@ from agent.errors import VigiaError
 from agent.messages import SensorHealth, SensorState
 from agent.publish.client import Publisher
 from agent.publish.cose import load_or_make
-from agent.publish.outbox import Outbox
 from agent.runtime.box import BoxHealth
 from agent.runtime.children import ChildSensor
 from agent.runtime.commands import Officer
 from agent.runtime.coverage import Coverage
 from agent.runtime.desk import CameraDesk
+from agent.runtime.emergency import Storage
 from agent.runtime.engine import Engine
 from agent.runtime.gnss import GnssWatch
 from agent.runtime.intake import Intake
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from agent.config.load import LoadedConfig
     from agent.config.schema import Publish, Sensor
     from agent.messages import Measurement
+    from agent.publish.outbox import Outbox
 
 log = logging.getLogger("vigia")
 BOX_S = 5.0  # between two looks at the box itself
@@ -59,17 +60,17 @@ class Agent:
         self.loaded = loaded
         self.directory = directory
         config = loaded.config
-        self.outbox = Outbox(directory / "outbox.sqlite", max_bytes=config.publish.outbox_max_bytes)
+        self.storage = Storage(directory, max_bytes=config.publish.outbox_max_bytes)
         try:
             self._assemble(loaded, directory)
         except VigiaError:
-            self.outbox.close()
+            self.storage.close()
             raise
 
     def _assemble(self, loaded: LoadedConfig, directory: Path) -> None:
         config = loaded.config
         self.engine = Engine(loaded, directory)
-        log.info("recovery: %s", self.engine.recover(self.outbox.newest_alert()))
+        log.info("recovery: %s", self.engine.recover(self.storage.newest_alert()))
         self.clock = SystemClock(not_before_s=self.engine.newest_s)
         self.intake = Intake(self.clock, tick_s=config.tracking.tick_s, reorder_s=config.tracking.reorder_s)
         self.key = load_or_make(directory / "node.key") if config.publish.sign else None
@@ -99,8 +100,10 @@ class Agent:
             self.page.start()
         if self.metrics is not None:
             self.metrics.start()
-        tested = self_test(self.directory, self.outbox, self.publisher.boot, self.clock, self.engine.newest_s)
+        tested = self_test(self.directory, self.storage.outbox, self.publisher.boot, self.clock, self.engine.newest_s)
         self._emit(tested.source, tested)
+        if self.storage.why:
+            self.report("disk", SensorState.UNAVAILABLE, self.storage.sentence())
         notify("READY=1\nSTATUS=running")
         log.info(
             "vigia %s runs as node %s with %d sensors", __version__, self.loaded.config.site.node_id, len(self.sensors)
@@ -120,7 +123,7 @@ class Agent:
         self._stop_sensors(list(self.sensors))
         self.engine.stop()
         self.publisher.stop(5.0)
-        self.outbox.close()
+        self.storage.close()
         log.info("stopped")
 
     def finished(self) -> bool:
@@ -182,6 +185,10 @@ class Agent:
             return
         self._box_s = now.t_s
         self._desk.sweep(now)
+        if self.storage.works_again():
+            self._change_publisher(self.loaded)
+            self.status_server.start()
+            self.report("disk", SensorState.OK, "it takes what is written again; alerts that waited are stored")
         children = [s.pid for s in self.sensors.values() if isinstance(s, ChildSensor) and s.pid is not None]
         reports = [*self.box.reports(now), self.governor.look(now, children)]
         if (heard := self.gnss.report(now)) is not None:
@@ -263,18 +270,23 @@ class Agent:
 
     def _make_publisher(self, loaded: LoadedConfig, publish: Publish | None = None) -> Publisher:
         c = loaded.config
-        return Publisher(
-            publish or c.publish,
-            c.site,
-            self.outbox,
-            self.clock,
-            self._on_publish_health,
-            sensors=[s.name for s in c.sensor],
-            rules=[(r.kind, r.name) for r in c.rule],
-            zones=[z.name for z in c.zone],
-            key=self.key,
-            carry_out=self.officer.carry_out,
-        )
+
+        def make(kind: type[Publisher], outbox: Outbox, boot: int | None) -> Publisher:
+            return kind(
+                publish or c.publish,
+                c.site,
+                outbox,
+                self.clock,
+                self._on_publish_health,
+                boot=boot,
+                sensors=[s.name for s in c.sensor],
+                rules=[(r.kind, r.name) for r in c.rule],
+                zones=[z.name for z in c.zone],
+                key=self.key,
+                carry_out=self.officer.carry_out if kind is Publisher else None,
+            )
+
+        return self.storage.publisher(make)
 
     def _change_publisher(self, loaded: LoadedConfig, publish: Publish | None = None) -> None:
         """One publisher is one boot with one birth: another configuration is another publisher on the same outbox."""

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import resource
 import signal
 import struct
 import subprocess
@@ -103,6 +104,19 @@ def child(signal_: signal.Signals, what: str) -> Run:
             return rig.finish(f"camera's process {what}", report, reported_s, recovered_s)
 
     return run
+
+
+def _no_memory(folder: Path) -> Verdict:
+    """A camera's process gets no more memory: every larger request of it is refused."""
+    with rig_for(folder, Camera) as rig:
+        rig.start()
+        pid = rig.child("cam")
+        used = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.prlimit(pid, resource.RLIMIT_AS, (used, used))
+        reported_s, report = rig.until(said("cam", "unavailable", words="process ended"), "no more memory")
+        recovered_s, _ = rig.until(well("cam"), "the camera is back")
+        assert rig.child("cam") != pid
+        return rig.finish("camera's process gets no more memory", report, reported_s, recovered_s)
 
 
 def _runs(pid: int) -> bool:
@@ -297,6 +311,25 @@ def _power_cut(folder: Path) -> Verdict:
         return rig.finish("power cut", "`recovery` in the log", None, recovered_s)
 
 
+def _full_at_start(folder: Path) -> Verdict:
+    """The box starts on a full disk: it watches and says so, keeps its alerts, and stores them when there is space."""
+    with rig_for(folder) as rig:
+        rig.mount("-t", "tmpfs", "-o", "size=3m", "tmpfs")
+        rig.start()
+        rig.kill()
+        _fill_bytes(rig.state)
+        rig.run_daemon()
+        reported_s, report = rig.until(said("disk", "unavailable"), "the full disk")
+        rig.until(lambda s: well("ais")(s) and s["publish"]["connected"], "it watches, and is at the picture")
+        rig.until(lambda _: "takes nothing" in (rig.folder / "picture.jsonl").read_text(), "the picture knows")
+        before = rig.until(lambda s: s["open_alerts"], "alerts")[1]
+        rig.until(lambda s: s["open_alerts"] > before + 2, "new alerts, which wait")
+        for path in rig.state.glob("filler*"):
+            path.unlink()
+        recovered_s, _ = rig.until(well("disk", "event-log", "outbox", "checkpoint"), "writes again")
+        return rig.finish("disk is full at the start", report, reported_s, recovered_s)
+
+
 def _disk_dies(folder: Path) -> Verdict:
     with rig_for(folder) as rig:
         _loop(rig)
@@ -426,6 +459,7 @@ def _matrix() -> Iterator[Case]:
     yield Case("cam-black", sensor(Camera, "black", "degraded", words="black"))
     yield Case("child-crash", child(signal.SIGSEGV, "crashes"), quick=True)
     yield Case("child-hang", child(signal.SIGSTOP, "hangs"))
+    yield Case("child-memory", _no_memory)
     yield Case("kill-9", parent)
     yield Case(
         "broker-down", broker("is down", lambda r: r.mosquitto.stop(), lambda r: r.mosquitto.start()), quick=True
@@ -450,6 +484,7 @@ def _matrix() -> Iterator[Case]:
     yield Case("disk-full", disk("is full", "size=3m", _fill_bytes, "event-log"), root=True)
     files = disk("has no room for files", "size=400m,nr_inodes=100", _fill_files, "box", words="more files")
     yield Case("disk-files", files, root=True)
+    yield Case("disk-full-start", _full_at_start, quick=True, root=True)
     yield Case("disk-dies", _disk_dies, root=True)
     yield Case("disk-damaged", _damaged, may_double=True)
     yield Case("power-cut", _power_cut, root=True)

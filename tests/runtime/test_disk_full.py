@@ -63,10 +63,10 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
             raise OSError(errno.ENOSPC, "No space left on device")
         append(self, events)
 
-    def writing(path: Path, c: checkpoint.Checkpoint) -> None:
+    def writing(path: Path, c: checkpoint.Checkpoint) -> int:
         if state.checkpoint:
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(path, c)
+        return write(path, c)
 
     step = Core.step
 

@@ -33,6 +33,22 @@ def test_a_flood_drops_its_own_and_starves_nobody() -> None:
     assert intake.dropped == {"flood": 500}
 
 
+def test_a_flood_stamped_a_little_ahead_fills_no_memory_and_starves_nobody() -> None:
+    clock = ManualClock(100.0)
+    intake = Intake(clock, tick_s=10.0, reorder_s=0.0)
+    for _ in range(40):
+        for _ in range(300):
+            intake.put("flood", nav(104.0, "flood"))
+        intake.take(0.0)
+    intake.put("quiet", nav(104.0, "me"))
+    assert intake.dropped == {"flood": 40 * 300 - PER_SOURCE}
+    clock.t_s = 104.5
+    taken = [e.source for _, e in intake.take(0.0) if isinstance(e, Nav)]
+    assert (taken.count("flood"), taken.count("me")) == (PER_SOURCE, 1)
+    intake.put("flood", nav(104.4, "flood"))
+    assert [e.source for _, e in intake.take(0.0) if isinstance(e, Nav)] == ["flood"], "there is room again"
+
+
 def test_events_from_the_future_are_dropped_and_counted() -> None:
     clock = ManualClock(100.0)
     intake = Intake(clock, tick_s=10.0, reorder_s=0.0)
