@@ -8,15 +8,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.cli.check_places import problems_of_places
 from agent.config.load import ConfigProblems, Problem
 from agent.config.schema import Config
-from agent.errors import ConfigError, VigiaError
+from agent.errors import ConfigError, UsageError
 from agent.runtime import configuration
 
 if TYPE_CHECKING:
     import argparse
-
-    from agent.config.load import LoadedConfig
 
 HELP = "Validates a configuration: keys, units, zones, rules, addresses and models; opens no device. Exit 78 if bad."
 
@@ -34,18 +33,23 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(Config.model_json_schema(), indent=2))
         return 0
     if args.config is None:
-        raise ConfigError("which configuration? give it with -c FILE")
-    problems: tuple[Problem, ...]
+        raise UsageError("which configuration? give it with -c FILE")
+    loaded, problems = None, list[Problem]()
     try:
         loaded = configuration.load(args.config)
-        problems = tuple(_devices_and_models(loaded))
+        document, places = loaded.document, loaded.places
     except ConfigProblems as e:
-        problems = e.problems
+        problems += e.problems
+        document, places = e.document, e.places
+    told = {(p.file, p.line, p.key) for p in problems}
+    more = problems_of_places(document, places, str(args.config))
+    problems += [p for p in more if (p.file, p.line, p.key) not in told]  # one key, one sentence
+    problems.sort(key=lambda p: (p.file, p.line, p.key))
     if args.format == "json":
         print(json.dumps([dataclasses.asdict(p) for p in problems], ensure_ascii=False))
     for problem in problems if args.format == "text" else ():
         print(problem, file=sys.stderr)
-    if problems:
+    if problems or loaded is None:
         return ConfigError.exit_code
     if args.format == "text":
         print(
@@ -53,23 +57,3 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return 0
-
-
-def _devices_and_models(loaded: LoadedConfig) -> list[Problem]:
-    """Addresses are parsed, not opened; models are loaded."""
-    from agent.transport import check_url  # noqa: PLC0415 - only a good configuration gets this far
-
-    problems = []
-    for i, sensor in enumerate(loaded.config.sensor):
-        key = "url"
-        try:
-            check_url(sensor.url)
-            key = "model"
-            if sensor.driver == "camera":
-                from agent.inference.load import load_detector  # noqa: PLC0415 - costs 0.1 s, only with cameras
-
-                load_detector(sensor.options.get("model"))
-        except VigiaError as e:
-            file, line = loaded.where(("sensor", i, key))
-            problems.append(Problem(file=file, line=line, key=f"sensor.{i + 1}.{key}", message=str(e)))
-    return problems

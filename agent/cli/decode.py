@@ -111,9 +111,16 @@ class _Lines:
             from agent.cli.ppi import write_targets  # noqa: PLC0415 - numpy and OpenCV, for this picture only
 
             write_targets(self.args.ppi, [p for plots in self.drawn.values() for p in plots])
+        if self._nothing_good():
+            error = self.decoder.last_error
+            raise InputError(f"{self.args.file}: holds nothing that {self.args.kind} can read, the last: {error}")
         if self.decoder.counters["errors"]:
             print(f"{self.decoder.counters['errors']} errors, the last: {self.decoder.last_error}", file=sys.stderr)
         return 0
+
+    def _nothing_good(self) -> bool:
+        errors, total = self.decoder.counters["errors"], sum(self.tally.values(), Counter[str]())
+        return errors > 0 and not total["measurements"] and errors >= total["records"]
 
     def _speaks(self) -> Callable[[bytes], bool]:
         return of_asterix(self.decoder) or is_sentence

@@ -51,7 +51,11 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser(command: str | None) -> tuple[argparse.ArgumentParser, ModuleType | None]:
     """The parser, with the arguments of `command` only, and that command's module."""
-    parser = _Parser(prog="vigia", description="The sensor-edge agent for coasts.")
+    parser = _Parser(
+        prog="vigia",
+        description="The sensor-edge agent for coasts.",
+        epilog="Example: vigia demo; then, on a box, vigia setup. Each command: vigia COMMAND --help.",
+    )
     parser.add_argument("--version", action="version", version=f"vigia {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     module = None

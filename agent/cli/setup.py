@@ -12,24 +12,25 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from agent.clock import SystemClock
+from agent.cli import probe_feeds as feeds
 from agent.config.dropin import FOLDER
 from agent.config.load import ConfigProblems
 from agent.errors import SensorUnavailable, UsageError
 from agent.runtime import configuration
 from agent.runtime.exercise import send_test_alert
-from agent.runtime.finder import Find, devices, find
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 HELP = "The first start of a box, in the terminal: place, sensors, broker, a test alert."
 NAME = "10-setup.toml"
 PASSWORD = "vigia.mqtt-password"  # noqa: S105 - the credential's name
 TEST_S = 20.0
+LISTEN_S = 8.0
+RADARS = {"Navico radar": "navico", "Garmin radar": "garmin", "Furuno radar": "furuno"}  # what `vigia probe` calls them
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,18 +84,30 @@ class _Setup:
 
     def _sensors(self) -> list[str]:
         print("\nLooking for what is plugged in ...")
-        cameras, lines = devices()
         blocks = []
         counts: dict[str, int] = {}
-        for found in find(self._lines or lines, [] if self._lines else cameras, SystemClock()):
-            print(f"  {found.url}: {found.evidence}")
-            if found.driver is None or not _yes(f"Use it as {found.driver}?"):
+        for found in self._finds():
+            driver = found.get("driver") or RADARS.get(found.get("what", ""))
+            print(f"  {found.get('url') or found.get('device')}: {_evidence(found)}")
+            if driver is None or "trouble" in found or not _yes(f"Use it as {driver}?"):
                 continue
-            number = counts[found.driver] = counts.get(found.driver, 0) + 1
-            blocks.append(_sensor(found, f"{found.driver.removeprefix('nmea-')}-{number}"))
+            kind = "radar" if found.get("what") in RADARS else driver.removeprefix("nmea-")
+            number = counts[kind] = counts.get(kind, 0) + 1
+            blocks.append(_sensor(found, driver, f"{kind}-{number}"))
         if not blocks:
             print("No sensor yet. Add [[sensor]] tables by hand: the example file shows them.")
         return blocks
+
+    def _finds(self) -> Iterator[dict[str, Any]]:
+        """What `vigia probe` finds; on the lines that --line names, and nowhere else, if it does."""
+        if self._lines:
+            yield from feeds.serial_ports([str(line) for line in self._lines], LISTEN_S)
+            return
+        yield from feeds.v4l2(Path("/dev"))
+        yield from feeds.serial_ports(None, LISTEN_S)
+        interfaces = feeds.interfaces(None)
+        yield from feeds.network(feeds.places([]), interfaces, LISTEN_S)
+        yield from feeds.onvif(interfaces, LISTEN_S)
 
     def _rule(self) -> str:
         if not _yes("Alert on every vessel without AIS?"):
@@ -147,10 +160,30 @@ class _Setup:
         return 0
 
 
-def _sensor(found: Find, name: str) -> str:
-    out = f"[[sensor]]                    # {found.evidence}\n"
-    out += f"name = {_text(name)}\ndriver = {_text(str(found.driver))}\nurl = {_text(found.url)}\n"
-    if found.driver == "camera":
+def _evidence(found: dict[str, Any]) -> str:
+    """Why we think so, in one line."""
+    if "trouble" in found:
+        return str(found["trouble"])
+    if sentences := found.get("sentences"):
+        said = ", ".join(f"{n} {k}" for k, n in list(sentences.items())[:6])
+        return f"{said} at {found['baud']} baud" if "baud" in found else said
+    if found["kind"] == "serial":
+        return f"{found['bytes']} bytes that are no NMEA sentences" if found.get("bytes") else "silent"
+    if found["kind"] == "network":
+        return f"{found['what']}, {found['datagrams']} datagrams"
+    return " ".join(str(found[k]) for k in ("name", "hardware", "bus") if k in found) or "a camera"
+
+
+def _sensor(found: dict[str, Any], driver: str, name: str) -> str:
+    url = found["url"]
+    if found.get("via") == "onvif":
+        url = _ask("  Its stream (the path stands in its manual)", url, lambda v: v if "://" in v else None)
+    out = f"[[sensor]]                    # {_evidence(found)}\n"
+    out += f"name = {_text(name)}\ndriver = {_text(driver)}\nurl = {_text(url)}\n"
+    if driver in RADARS.values():
+        heading = _ask("  True heading of the antenna's zero mark, degrees", "0", _between(0.0, 359.999))
+        out += f"heading_deg = {heading}\n"
+    if driver == "camera":
         bearing = _ask("  True bearing of the picture's middle, degrees", "0", _between(-360.0, 360.0))
         hfov = _ask("  Horizontal field of view, degrees", "60", _between(0.6, 149.0))
         out += f"bearing_deg = {bearing}\nhfov_deg = {hfov}\n"

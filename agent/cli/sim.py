@@ -6,6 +6,7 @@ Starts the simulator (`python -m hardware_sim`), which is a program of its own a
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 
@@ -19,4 +20,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the simulator in the foreground; its exit code is ours."""
-    return subprocess.call([sys.executable, "-m", "hardware_sim", *args.arguments])  # noqa: S603 - our own program
+    command = [sys.executable, "-m", "hardware_sim", *args.arguments]
+    return subprocess.call(command, env={**os.environ, "HARDWARE_SIM_PROG": "vigia sim"})  # noqa: S603 - our own program

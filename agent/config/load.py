@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from agent.config import dropin, schema
+from agent.config.wording import plainly
 from agent.errors import ConfigError, VigiaError
 
 if TYPE_CHECKING:
@@ -52,10 +53,20 @@ class Problem:
 
 
 class ConfigProblems(ConfigError):  # noqa: N818 - a list of problems is what it is
-    """A configuration with at least one problem; `problems` holds them all in the order of the file."""
+    """A configuration with at least one problem; `problems` holds them all in the order of the file.
 
-    def __init__(self, problems: list[Problem]) -> None:
+    `document` is what could be read all the same, with its variables filled in, and `places` where its keys stand.
+    """
+
+    def __init__(
+        self,
+        problems: list[Problem],
+        document: dict[str, Any] | None = None,
+        places: dict[Path_, tuple[str, int]] | None = None,
+    ) -> None:
         self.problems = tuple(sorted(problems, key=lambda p: (p.file, p.line, p.key)))
+        self.document = document or {}
+        self.places = places or {}
         super().__init__("\n".join(str(p) for p in self.problems))
 
 
@@ -68,10 +79,11 @@ class LoadedConfig:
     digest: str
     path: str
     places: dict[Path_, tuple[str, int]] = field(default_factory=dict)
+    document: dict[str, Any] = field(default_factory=dict, repr=False)  # as written, with its variables filled in
 
     def where(self, path: Path_) -> tuple[str, int]:
         """(file, line) of a key, or of the closest table around it; line 0 where none is known."""
-        return _closest(self.places, path, self.path)
+        return closest(self.places, path, self.path)
 
 
 def load_config(path: Path, *, driver: Owner | None = None, rule: Owner | None = None) -> LoadedConfig:
@@ -145,12 +157,13 @@ def _checked(
     reader = _Reader(file=file, places=places, environ=environ)
     config = reader.read(document, driver, rule)
     if reader.problems or config is None:
-        raise ConfigProblems(reader.problems)
+        raise ConfigProblems(reader.problems, reader.expanded, places)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return LoadedConfig(config=config, text=text, digest=digest, path=file, places=places)
+    return LoadedConfig(config=config, text=text, digest=digest, path=file, places=places, document=reader.expanded)
 
 
-def _closest(places: dict[Path_, tuple[str, int]], path: Path_, file: str) -> tuple[str, int]:
+def closest(places: Mapping[Path_, tuple[str, int]], path: Path_, file: str) -> tuple[str, int]:
+    """(file, line) of a key, or of the closest table around it."""
     while path and path not in places:
         path = path[:-1]
     return places.get(path, (file, 0))
@@ -164,9 +177,11 @@ class _Reader:
         self.places = places
         self.environ = environ
         self.problems: list[Problem] = []
+        self.expanded: dict[str, Any] = {}
 
     def read(self, raw: dict[str, Any], driver: Owner | None, rule: Owner | None) -> schema.Config | None:
         raw = self._expand(raw, ())
+        self.expanded = dict(raw)
         for table, model, kind, check in (
             ("sensor", schema.Sensor, "driver", driver),
             ("rule", schema.Rule, "kind", rule),
@@ -239,10 +254,7 @@ class _Reader:
             elif e["type"] == "missing":
                 self.add(path, "is missing", "" if len(path) > 1 else f"add a table [{path[0]}]")
             else:
-                given = e.get("input")
-                shown = f", not {given!r}" if isinstance(given, str | int | float | bool) else ""
-                message = e["msg"].removeprefix("Value error, ")
-                self.add(path, message[0].lower() + message[1:] + shown)
+                self.add(path, plainly(e["type"], e["msg"], e.get("ctx", {}), e.get("input")))
 
     def _cross_checks(self, raw: dict[str, Any]) -> None:
         """What one table says of another; on the raw document, so that other errors do not hide these."""
@@ -262,7 +274,7 @@ class _Reader:
 
     def add(self, path: Path_, message: str, hint: str = "") -> None:
         """Remember a problem at the closest line that is known."""
-        file, line = _closest(self.places, path, self.file)
+        file, line = closest(self.places, path, self.file)
         key = ".".join(str(p) if isinstance(p, str) else str(p + 1) for p in path if p != "options")
         self.problems.append(Problem(file=file, line=line, key=key, message=message, hint=hint))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -36,7 +37,7 @@ EXAMPLES = """examples:
 def parser() -> argparse.ArgumentParser:
     """All commands and options."""
     top = argparse.ArgumentParser(
-        prog="hardware_sim",
+        prog=os.environ.get("HARDWARE_SIM_PROG", "hardware_sim"),
         description="Simulated devices of a coastal sensor box, and the score of what a box made of them.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

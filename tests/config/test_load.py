@@ -73,7 +73,7 @@ def test_all_errors_at_once_each_with_line_key_and_hint() -> None:
         .replace('zone = "Reserva"', 'zone = "Reserve"')
     )
     problems = load(text)
-    assert "v.toml:4: site.lat: input should be less than or equal to 90, not 143.0" in problems
+    assert "v.toml:4: site.lat: has to be 90 or less, not 143.0" in problems
     assert 'v.toml:6: site.heigth_m: unknown key "heigth_m" (did you mean "height_m"?)' in problems
     assert any(p.startswith("v.toml:2: site.height_m: is missing") for p in problems)
     assert 'v.toml:12: sensor.1.range_scal: unknown key "range_scal" (did you mean "range_scale"?)' in problems

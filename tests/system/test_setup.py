@@ -18,7 +18,6 @@ from pathlib import Path
 import pytest
 
 from agent.runtime import configuration
-from agent.runtime.finder import driver_for
 from support.broker import Mosquitto, free_port
 
 from .test_bad_input import sentence
@@ -165,9 +164,3 @@ def test_without_a_terminal_it_says_so() -> None:
     )  # fmt: skip
     assert done.returncode == 64
     assert "terminal" in done.stderr
-
-
-def test_a_line_of_several_kinds_is_read_as_nmea() -> None:
-    assert driver_for(["TTM", "GGA"]) == "nmea"
-    assert driver_for(["VDM", "VDO"]) == "ais"
-    assert driver_for(["XYZ"]) is None
