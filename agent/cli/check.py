@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.cli.check_places import problems_of_places
+from agent.cli.check_tests import failed_tests
 from agent.config.load import ConfigProblems, Problem
 from agent.config.schema import Config
 from agent.errors import ConfigError, UsageError
@@ -43,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
         document, places = e.document, e.places
     told = {(p.file, p.line, p.key) for p in problems}
     more = problems_of_places(document, places, str(args.config))
+    if loaded is not None and not problems:
+        problems += failed_tests(loaded)
     problems += [p for p in more if (p.file, p.line, p.key) not in told]  # one key, one sentence
     problems.sort(key=lambda p: (p.file, p.line, p.key))
     if args.format == "json":

@@ -258,7 +258,7 @@ class _Reader:
 
     def _cross_checks(self, raw: dict[str, Any]) -> None:
         """What one table says of another; on the raw document, so that other errors do not hide these."""
-        tables = {table: _tables(raw.get(table)) for table in ("sensor", "zone", "rule")}
+        tables = {table: _tables(raw.get(table)) for table in ("sensor", "zone", "rule", "test")}
         named = {table: [t.get("name") for t in rows] for table, rows in tables.items()}
         for table, names in named.items():
             for i, name in enumerate(names):
@@ -271,6 +271,12 @@ class _Reader:
                 close = difflib.get_close_matches(zone, zones, n=1)
                 hint = f'did you mean "{close[0]}"?' if close else "zones: " + (", ".join(zones) or "none defined")
                 self.add(("rule", i, "zone"), f'there is no zone "{zone}"', hint)
+
+        for i, test in enumerate(tables["test"]):
+            raises = test.get("raises", [])
+            for name in raises if isinstance(raises, list) else ():
+                if isinstance(name, str) and name not in named["rule"]:
+                    self.add(("test", i, "raises"), f'there is no rule "{name}"')
 
     def add(self, path: Path_, message: str, hint: str = "") -> None:
         """Remember a problem at the closest line that is known."""

@@ -73,6 +73,14 @@ class Rule(Table):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
+class Test(Table):
+    """`[[test]]`: recorded events, and the rules that have to alert on them; run by `vigia check`."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    events: str  # an event log, a folder of them, or .jsonl; relative to the configuration's folder
+    raises: tuple[str, ...] = ()  # names of rules; no other may alert
+
+
 class Tracking(Table):
     """`[tracking]`: how measurements become tracks."""
 
@@ -261,6 +269,7 @@ class Config(Table):
     sensor: tuple[Sensor, ...] = ()
     zone: tuple[Zone, ...] = ()
     rule: tuple[Rule, ...] = ()
+    test: tuple[Test, ...] = ()
     tracking: Tracking = Tracking()
     ais: AisPolicy = AisPolicy()
     publish: Publish = Publish()

@@ -95,6 +95,7 @@ class Engine:
         self._checkpoint_s = 0.0
         self._checkpoint_bytes = 0  # size of the last one
         self._covered_bytes = 0  # of the log, by the last one
+        self._alerted = False  # alerts have been committed since
         self._offset_s: float | None = None
         self._new_config: LoadedConfig | None = None
         self._unlogged: list[tuple[float, Event]] = []  # what the log could not take yet
@@ -311,6 +312,7 @@ class Engine:
         for alert in self._pending:
             log.warning("alert %d.%d %s: %s", alert.id, alert.revision, alert.state, "; ".join(alert.reasons))
         self._pending.clear()
+        self._alerted = True
         if self.health.get("outbox") is not None:
             self._trouble("outbox", "alerts are committed again", SensorState.OK)
 
@@ -322,11 +324,14 @@ class Engine:
             log.debug("not taken by the outbox: %s", e)  # the publisher reports its own trouble
 
     def _checkpoint_due(self, now_s: float) -> bool:
-        """A checkpoint only shortens the replay after a crash: it waits until it is worth the wear of the disk."""
+        """A checkpoint shortens the replay after a crash: it waits until that is worth the wear of the disk.
+
+        Not when there were alerts: an outbox that is lost as well would get what the replay raises a second time.
+        """
         waited_s = now_s - self._checkpoint_s
         period_s = self.loaded.config.storage.checkpoint_s
         worth = self._log.appended_bytes - self._covered_bytes >= CHECKPOINT_WORTH * self._checkpoint_bytes
-        return waited_s >= period_s and (worth or waited_s >= CHECKPOINT_WAITS * period_s)
+        return waited_s >= period_s and (self._alerted or worth or waited_s >= CHECKPOINT_WAITS * period_s)
 
     def _checkpoint(self) -> None:
         self._checkpoint_s = self._clock.now().t_s
@@ -357,6 +362,7 @@ class Engine:
             ),
         )
         self._covered_bytes = self._log.appended_bytes
+        self._alerted = False
         self._unlogged.clear()
         self._gap = False
 

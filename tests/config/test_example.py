@@ -17,7 +17,7 @@ from agent.runtime import configuration
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 TEXT = (CONFIGS / "vigia.toml").read_text(encoding="utf-8")
 TABLES: dict[str, type[BaseModel]] = {
-    "site": schema.Site, "sensor": schema.Sensor, "zone": schema.Zone, "rule": schema.Rule,
+    "site": schema.Site, "sensor": schema.Sensor, "zone": schema.Zone, "rule": schema.Rule, "test": schema.Test,
     "tracking": schema.Tracking, "ais": schema.AisPolicy, "publish": schema.Publish, "storage": schema.Storage,
     "power": schema.Power, "web": schema.Web, "metrics": schema.Metrics,
 }  # fmt: skip
@@ -62,7 +62,7 @@ def test_it_loads_as_it_is() -> None:
 
 
 def test_the_examples_in_it_load_when_uncommented() -> None:
-    wanted = re.compile(r"^# (\[\[(?:sensor|zone|rule)\]\]|\w+ = .*)$")
+    wanted = re.compile(r"^# (\[\[(?:sensor|zone|rule|test)\]\]|\w+ = .*)$")
     lines = [m.group(1) if (m := wanted.match(line)) else line for line in TEXT.splitlines()]
     text = "\n".join(x for x in lines if not re.match(r"^(ca_file|cert_file|key_file|password_file|key) ", x))
     loaded = configuration.parse(text, "vigia.toml")

@@ -11,8 +11,9 @@ from agent.core import Core
 from agent.messages import Alert, ClockChange, Effect, Event, Nav, SensorHealth, Tick, TrackPicture
 from agent.record.log import EventLog
 from agent.runtime import configuration
-from agent.runtime.engine import POISON_MAX, Engine
+from agent.runtime.engine import CHECKPOINT_WAITS, POISON_MAX, Engine
 from agent.runtime.intake import Intake
+from publish.samples import alert
 from support.clock import ManualClock
 
 SITE = '[site]\nname = "Cabo"\nlat = 43.38\nlon = -8.40\nheight_m = 20\n'
@@ -99,3 +100,27 @@ def test_a_core_that_fails_on_everything_is_not_hidden(
     fail_on(monkeypatch, "bad")
     with pytest.raises(ZeroDivisionError):
         engine.recover()
+
+
+def test_a_checkpoint_waits_until_it_is_worth_it_but_not_after_an_alert(engine: Engine) -> None:
+    engine.recover()
+    clock = ManualClock(102.0)
+    engine._thread.start = lambda: None  # type: ignore[method-assign] # turn by turn, by hand
+    engine.start(clock, Intake(clock, tick_s=1.0, reorder_s=0.0), Nobody())
+    engine._checkpoint()
+    period_s = engine.loaded.config.storage.checkpoint_s
+    begun_s = clock.t_s
+    assert not engine._checkpoint_due(begun_s + period_s), "nothing has come since"
+    assert engine._checkpoint_due(begun_s + CHECKPOINT_WAITS * period_s)
+    engine._pending.append(alert(1))
+    clock.t_s += 1.0
+    engine._turn([(clock.t_s, Tick(at_s=clock.t_s))])
+    assert not engine._checkpoint_due(begun_s + period_s - 1.0)
+    assert engine._checkpoint_due(begun_s + period_s), "an alert was committed"
+    engine._checkpoint()
+    assert not engine._checkpoint_due(clock.t_s + period_s)
+    for i in range(200):
+        clock.t_s += 0.01
+        engine._turn([(clock.t_s, Nav(at_s=clock.t_s, source=f"gps{i}"))])
+    assert engine._checkpoint_due(clock.t_s + period_s), "the log has grown"
+    engine.stop()

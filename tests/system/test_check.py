@@ -109,6 +109,62 @@ def test_a_good_configuration_is_good(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+NIGHT = """[site]
+name = "Cabo"
+lat = 43.0
+lon = -8.0
+height_m = 20
+[[zone]]
+name = "Z"
+polygon = [[42.9, -8.2], [43.2, -8.2], [43.2, -7.8], [42.9, -7.8]]
+[[rule]]
+name = "in"
+kind = "zone-enter"
+zone = "Z"
+[[rule]]
+name = "fast"
+kind = "speed"
+min_mps = 30
+"""
+
+
+def night(folder: Path) -> None:
+    """A vessel with AIS that goes through the zone at 5 m/s."""
+    rows = []
+    for i in range(60):
+        at = 100.0 + i
+        ais = {"type": "ais", "at": at, "source": "ais", "mmsi": 224000001, "lat": 43.05 + i * 4.5e-5, "lon": -8.0}
+        rows += [{**ais, "sog_mps": 5.0, "cog_deg": 0.0}, {"type": "tick", "at": at + 0.5, "source": ""}]
+    (folder / "night.jsonl").write_text("\n".join(map(json.dumps, rows)))
+
+
+@pytest.mark.parametrize(
+    ("raises", "code", "words"),
+    [
+        ('["in"]', 0, ""),
+        ('["in", "fast"]', 78, 'no alert of "fast"'),
+        ("[]", 78, 'alerts of "in", which it does not name'),
+        ('["inn"]', 78, 'there is no rule "inn"'),
+    ],
+)
+def test_a_night_is_a_test_of_the_rules(tmp_path: Path, raises: str, code: int, words: str) -> None:
+    night(tmp_path)
+    path = tmp_path / "v.toml"
+    path.write_text(NIGHT + f'[[test]]\nname = "the night"\nevents = "night.jsonl"\nraises = {raises}\n')
+    done = vigia("check", "-c", path)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert (":20: test.1.raises: " in done.stderr) == (code != 0)
+
+
+def test_a_test_whose_events_are_gone_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "v.toml"
+    path.write_text(NIGHT + '[[test]]\nname = "the night"\nevents = "none.vlog"\n')
+    done = vigia("check", "-c", path)
+    assert done.returncode == 78
+    assert 'the test "the night" cannot be run' in done.stderr
+
+
 @pytest.mark.parametrize(
     "args", [(), ("bogus",), ("check",), ("run",), ("status", "--bogus"), ("sim", "score"), ("decode", "sonar", "x")]
 )
