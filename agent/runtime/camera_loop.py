@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 READ_S = 0.5
 REPORT_S = 30.0
+LIVES = 2.0  # pictures in `stale_s` at least: a camera that saves is not to be taken for one that is gone
 SAME_STATE_S = 10.0  # the same state in other words may wait
 
 
@@ -85,7 +86,9 @@ class CameraLoop:
 
     def _fps(self, now_s: float) -> float:
         wanted = self._eyes.look.fps(now_s)
-        return min(wanted, self._idle_fps) if self._idle_fps else wanted
+        if not self._idle_fps:
+            return wanted
+        return min(wanted, max(self._idle_fps, LIVES / self._link.sensor.stale_s))
 
     def _obey(self) -> bool:
         """What the parent has asked for since the last frame; whether it has changed the pace."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -12,10 +13,11 @@ import numpy as np
 import pytest
 
 from agent.clock import SystemClock
-from agent.config.schema import Sensor
+from agent.config.schema import Power, Sensor, Site
 from agent.messages import Detections, SensorHealth, SensorState
 from agent.perception.crops import BUDGET_BYTES
 from agent.runtime.children import ChildSensor
+from agent.runtime.power import Governor
 from camera.mjpeg_server import Camera, part, wait_until
 from inference.blob_model import blob_model, classifier
 
@@ -197,3 +199,23 @@ def test_another_model_takes_over_while_the_camera_stays_open_and_a_wrong_one_do
     before = len(eyes.said)
     eyes.waits(lambda: any(b.label == "panga" for d in eyes.seen(before) for b in d.boxes))
     assert camera.requests == connections, "the stream was never opened again"
+
+
+def test_a_box_that_saves_looks_less_and_in_full_when_something_is_tracked(
+    camera: Camera, start: Callable[..., Watched], tmp_path: Path
+) -> None:
+    eyes = start(camera.url(), blob_model(tmp_path / "m.onnx"), fps=6.0, cued_fps=6.0, min_score=0.99)
+    site = Site(name="Cabo", lat=36.0, lon=-5.6, height_m=20.0)
+    governor = Governor(Power(profile="saver", camera_idle_fps=0.4), site)
+    eyes.child._power = lambda: governor
+
+    def pace() -> float:
+        times = [d.at_s for d in eyes.seen()[-4:]]
+        return (len(times) - 1) / max(times[-1] - times[0], 1e-3)
+
+    eyes.waits(lambda: len(eyes.seen()) >= 4 and pace() > 2.0)
+    governor.look(SystemClock().now())
+    eyes.waits(lambda: pace() < 0.8)
+    alert = SimpleNamespace()
+    governor.watch(SystemClock().now().t_s, None, [alert])  # type: ignore[list-item] # that there is one is all
+    eyes.waits(lambda: pace() > 2.0)
