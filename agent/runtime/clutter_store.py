@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from agent.perception.radar.extract import PlotExtractor
 
 log = logging.getLogger("vigia.radar")
-SAVE_S = 60.0
+SAVE_S = 60.0  # after the first; then twice as long each time, ...
+SAVE_MAX_S = 600.0  # ... up to this: a map is a megabyte, and what is learned in a minute can be learned again
 
 
 class ClutterStore:
@@ -28,6 +29,7 @@ class ClutterStore:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._saved_s: float | None = None
+        self._every_s = SAVE_S
         self._failing = False
 
     def restore(self, extractor: PlotExtractor) -> None:
@@ -44,9 +46,11 @@ class ClutterStore:
             log.warning("%s: %s", path.name, e)
 
     def save(self, extractors: Iterable[PlotExtractor], now_s: float, *, at_once: bool = False) -> None:
-        """Store the maps, once in `SAVE_S`."""
-        if not at_once and self._saved_s is not None and now_s - self._saved_s < SAVE_S:
-            return
+        """Store the maps, now and then."""
+        if not at_once and self._saved_s is not None:
+            if now_s - self._saved_s < self._every_s:
+                return
+            self._every_s = min(2.0 * self._every_s, SAVE_MAX_S)
         self._saved_s = now_s
         for extractor in extractors:
             if state := extractor.state():
