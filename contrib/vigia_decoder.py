@@ -5,14 +5,15 @@
         for row in decoder.feed(topic, payload):
             print(row["type"], row)
 
-`feed` gives dictionaries with `type` (birth, state, will, alert, track, health, loss, seal) and plain values in SI
-units, degrees and Unix seconds. A message whose birth has not come yet raises `NeedsBirth`: keep it and feed it again
-after the next birth of that node. Anything else that cannot be read raises `ValueError`, whatever the bytes. It neither
-checks signatures nor removes repeats: (node, boot, seq) names a message, except of tracks. The layout is docs/wire.md
-and docs/wire.cddl; tests/publish/golden.json holds bytes and what they mean.
+`feed` gives dictionaries with `type` (birth, state, will, alert, track, health, note, loss, seal) and plain values in
+SI units, degrees and Unix seconds. A message whose birth has not come yet raises `NeedsBirth`: keep it and feed it
+again after the next birth of that node. Anything else that cannot be read raises `ValueError`, whatever the bytes. It
+neither checks signatures nor removes repeats: (node, boot, seq) names a message, except of tracks. The layout is
+docs/wire.md and docs/wire.cddl; tests/publish/golden.json holds bytes and what they mean.
 
 Fields are only ever appended: arrays may be longer than what is read here, and the pairs of track and health messages
-end at a null, beyond which a newer sender may say more.
+end at a null, beyond which a newer sender may say more. A sentence of health comes once, in a note, and then by its
+number: health has its `sentence` here where the note came before it.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class Decoder:
 
     def __init__(self) -> None:
         self.births: dict[tuple[str, int], list[Any]] = {}
+        self.notes: dict[tuple[str, int, int], str] = {}  # node, boot, number: grows with the sentences of all boots
 
     def feed(self, topic: str, payload: bytes) -> list[dict[str, Any]]:
         """What one MQTT message says; an empty list for topics that are not a box's."""
@@ -55,7 +57,7 @@ class Decoder:
                 return [self._birth(node, _one(payload))]
             if kind == "s":
                 return [{"node": node, **_state(payload)}]
-            if kind in ("a", "t", "h", "l", "v"):
+            if kind in ("a", "t", "h", "n", "l", "v"):
                 return self._message(node, kind, _one(payload))
         except NeedsBirth:
             raise
@@ -90,7 +92,16 @@ class Decoder:
                 for n, k in _pairs(row[5:])
             ]
         if kind == "h":
-            return [{"type": "health", **base, **_health(row, birth)}]
+            out = {"type": "health", **base, **_health(row, birth)}
+            if "note" in out:
+                out["sentence"] = self.notes.get((node, birth[2], out["note"]), out["sentence"])
+            return [out]
+        if kind == "n":
+            if isinstance(row[6], str):
+                self.notes[node, birth[2], _uint(row[5])] = row[6]
+            known = self.notes.get((node, birth[2], _uint(row[5])))
+            note = {"sensor": _entry(birth, 5, row[7]), "note": row[5], "sentence": known}
+            return [{"type": "note", **base, **note, "counters": _counters(row, birth)}]
         if kind == "l":
             lost = {"lost_boot": row[5], "lost_seqs": row[6], "lost_alerts": row[7], "lost_others": row[8]}
             return [{"type": "loss", **base, **lost}]
@@ -174,10 +185,18 @@ def _alert(row: list[Any], birth: list[Any], at: float) -> dict[str, Any]:
 
 
 def _health(row: list[Any], birth: list[Any]) -> dict[str, Any]:
-    counters = {_entry(birth, 11, i): float(f"{x:.4g}") if math.isfinite(x) else None for i, x in _pairs(row[8:])}
-    return {
-        "sensor": _entry(birth, 5, row[5]), "state": SENSOR_STATES[row[6]], "sentence": row[7], "counters": counters,
+    out = {
+        "sensor": _entry(birth, 5, row[5]), "state": SENSOR_STATES[row[6]], "sentence": row[7],
+        "counters": _counters(row, birth),
     }  # fmt: skip
+    at = 8 + 2 * len(_pairs(row[8:])) + 1
+    if at < len(row) and isinstance(row[at], int):
+        out["note"] = row[at]
+    return out
+
+
+def _counters(row: list[Any], birth: list[Any]) -> dict[str, Any]:
+    return {_entry(birth, 11, i): float(f"{x:.4g}") if math.isfinite(x) else None for i, x in _pairs(row[8:])}
 
 
 def _kinematics(k: bytes, birth: list[Any], at: float, own_time: str) -> dict[str, Any]:

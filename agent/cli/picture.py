@@ -35,7 +35,7 @@ HELP = "The picture's side: receives, stores, acknowledges, and serves the live 
 
 _BATCH_S = 0.05  # group commit
 _RETRY_MAX_S = 15.0
-_SHARED = ("a", "t", "h", "l", "v", "r", "i")
+_SHARED = ("a", "t", "h", "n", "l", "v", "r", "i")
 _ALL = ("b", "s")  # retained ones do not come through a shared subscription, and every consumer needs them
 TRACK_KEPT_S = 900.0
 

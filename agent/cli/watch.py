@@ -152,7 +152,7 @@ class _Book:
     def _remember(self, line: bytes) -> None:
         try:
             row = json.loads(line)
-            if row["type"] in ("alert", "health", "loss", "seal", "reply"):
+            if row["type"] in ("alert", "health", "note", "loss", "seal", "reply"):
                 self.receiver.mark_seen(row["node"], int(row["boot"]), int(row["seq"]))
         except (ValueError, KeyError, TypeError):
             return  # a line of somebody else's
@@ -279,6 +279,8 @@ def readable(row: dict[str, Any], *, colour: bool = False) -> str:
         text = f"track {row['id']}{name} {row['status']} at {_place(row)}, {_motion(row)}"
     elif kind == "health":
         text = f"{row['sensor']} is {row['state']}" + (f": {row['sentence']}" if row["sentence"] else "")
+    elif kind == "note":
+        text = f"{row['sensor']}: {row['sentence'] or row['counters']}"
     elif kind == "state":
         text = "online" if row["online"] else "signed off"
     elif kind == "will":

@@ -30,6 +30,7 @@ from agent.publish import outbox as outboxes
 from agent.publish.birth import Birth
 from agent.publish.commands import Desk
 from agent.publish.courier import Courier
+from agent.publish.notes import Notes
 from agent.publish.sender import Sender, Tuning
 from agent.publish.trackfeed import Tracks
 
@@ -117,6 +118,8 @@ class Publisher:
         self._health_lock = threading.RLock()  # `on_health` may hand its own health straight back
         self._reported: dict[str, _Reported] = {}
         self._deferred: dict[str, SensorHealth] = {}
+        self._notes = Notes()
+        self._lost = outbox.totals()[2]
         self._stopping = threading.Event()
         self._stop_by = 0.0
         self._thread: threading.Thread | None = None
@@ -280,6 +283,7 @@ class Publisher:
         self._commit([outboxes.Entry(kind="r", rank=outboxes.RANK_HIGH, encode=encode)])
 
     def _consider_health(self, health: SensorHealth, now: float) -> None:
+        self._notice_losses()
         last = self._reported.get(health.source)
         pattern = _NUMBERS.sub("#", health.sentence)
         changed = last is None or (last.state, last.pattern) != (health.state, pattern)
@@ -291,15 +295,40 @@ class Publisher:
             if not changed and (not due or self._outbox.get(last.message_id) is not None):
                 self._deferred.pop(health.source, None)  # it is back where the picture thinks it is
                 return
-        entry = outboxes.Entry(
-            kind="h", rank=outboxes.RANK_HEALTH, encode=lambda seq: self._encoder.health(health, seq, changed=changed),
-            expires_s=int(health.at_s + self._config.health_expire_s),
-        )  # fmt: skip
-        ids = self._commit([entry])
+        ids = self._commit_health(health, changed=changed)
         self._deferred.pop(health.source, None)
         self._reported[health.source] = _Reported(
-            state=health.state, pattern=pattern, at=now, message_id=ids[0] if ids else 0
+            state=health.state, pattern=pattern, at=now, message_id=ids[-1] if ids else 0
         )
+
+    def _commit_health(self, health: SensorHealth, *, changed: bool) -> list[int]:
+        """A change says the number of its sentence; the sentence itself, and what else is long, is a note before it."""
+        number, told = self._notes.number(health.sentence)
+        expires_s = int(health.at_s + self._config.health_expire_s)
+        entries = [outboxes.Entry(
+            kind="h", rank=outboxes.RANK_HEALTH, expires_s=expires_s,
+            encode=lambda seq: self._encoder.health(health, seq, number if changed else None),
+        )]  # fmt: skip
+        with self._encoder_lock:
+            needs_note = changed and (not told or self._encoder.left_out(health, number))
+        if needs_note:
+            entries.insert(0, outboxes.Entry(
+                kind="n", rank=outboxes.RANK_NOTE, expires_s=expires_s,
+                encode=lambda seq: self._encoder.note(health, seq, number, told=told),
+            ))  # fmt: skip
+        ids = self._commit(entries)
+        if needs_note:
+            self._notes.told(health.sentence, number)
+        return ids
+
+    def _notice_losses(self) -> None:
+        """What was given up may have been a sentence: every sensor tells its own again."""
+        lost = self._outbox.totals()[2]
+        if lost != self._lost:
+            self._lost = lost
+            self._notes.forget()
+            for reported in self._reported.values():
+                reported.pattern = ""
 
     def _older_birth(self, boot: int) -> bytes | None:
         """The birth of an older boot; signed now where it was made before the box had a key."""

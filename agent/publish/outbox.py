@@ -38,9 +38,9 @@ SEAL_AFTER = 32  # messages: their digests are 256 bytes
 DIGEST_BYTES = 8
 
 # How long a message is kept when space runs out: the higher rank goes first.
-RANK_LOSS, RANK_HIGH, RANK_MEDIUM, RANK_LOW, RANK_HEALTH, RANK_POISON = range(6)
+RANK_LOSS, RANK_HIGH, RANK_MEDIUM, RANK_LOW, RANK_HEALTH, RANK_NOTE, RANK_POISON = range(7)
 _T = TypeVar("_T")
-_BACKLOG_RANKS = {True: f"= {RANK_HEALTH}", False: f"< {RANK_HEALTH}"}
+_BACKLOG_RANKS = {True: f">= {RANK_HEALTH}", False: f"< {RANK_HEALTH}"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

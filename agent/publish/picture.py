@@ -25,7 +25,8 @@ BOOTS_KEPT = 256  # per node, as many as a box remembers
 HELD_MAX = 2000  # messages of a node that wait for their birth
 ACK_RANGES_MAX = 100  # what does not fit is sent again by the box and dropped here
 STEPS_KEPT = 5000  # alerts whose newest step is remembered
-_DURABLE = ("a", "h", "l", "v", "r")
+NOTES_KEPT = 5000
+_DURABLE = ("a", "h", "n", "l", "v", "r")
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class _Node:
     dirty: dict[int, None] = field(default_factory=dict)  # boots to acknowledge, in order of arrival
     identities: OrderedDict[tuple[int, int], int] = field(default_factory=OrderedDict)  # (boot, track) -> MMSI
     steps: OrderedDict[int, int] = field(default_factory=OrderedDict)  # alert id -> newest revision
+    notes: OrderedDict[tuple[int, int], str] = field(default_factory=OrderedDict)  # (boot, note) -> sentence
 
 
 class PictureReceiver:
@@ -109,6 +111,7 @@ class PictureReceiver:
                 "boots": [
                     [boot, state.payload.hex(), [list(r) for r in state.seen]] for boot, state in node.boots.items()
                 ],
+                "notes": [[boot, number, sentence] for (boot, number), sentence in node.notes.items()],
             }
             for name, node in self._nodes.items()
         }
@@ -131,6 +134,8 @@ class PictureReceiver:
                     kept.payload = bytes.fromhex(payload)
                     kept.birth = births.decode(kept.payload) if payload else None
                     kept.seen = Ranges((int(a), int(b)) for a, b in seen)
+                for boot, number, sentence in value.get("notes", ()):
+                    node.notes[int(boot), int(number)] = str(sentence)
         except (AttributeError, KeyError, TypeError, ValueError) as e:
             raise ProtocolError(f"the picture's state does not fit: {e!r}") from e
         return receiver
@@ -213,9 +218,13 @@ class PictureReceiver:
         return seq in boot.seen if kind in _DURABLE else seq <= boot.track_seq
 
     def _complete(self, node: _Node, boot: int, row: dict[str, Any]) -> None:
-        """Add what earlier messages said: a track's MMSI, that a step of an alert came late, what was lost."""
+        """Add what earlier messages said: a track's MMSI, a sentence, that an alert came late, what was lost."""
         if row["type"] == "track":
             self._identify(node, boot, row)
+        elif row["type"] == "note" and row["sentence"] is not None:
+            _remember(node.notes, (boot, row["note"]), row["sentence"], NOTES_KEPT)
+        elif row["type"] in ("health", "note") and "note" in row:
+            row["sentence"] = node.notes.get((boot, row["note"]), row["sentence"])
         elif row["type"] == "alert":
             newest = node.steps.get(row["id"], -1)
             row["late"] = row["revision"] < newest
@@ -268,7 +277,7 @@ def _boot(node: _Node, boot: int) -> _Boot:
     return node.boots[boot]
 
 
-def _remember(table: OrderedDict[Any, int], key: Any, value: int, most: int) -> None:
+def _remember(table: OrderedDict[Any, Any], key: Any, value: Any, most: int) -> None:
     table[key] = value
     table.move_to_end(key)
     while len(table) > most:

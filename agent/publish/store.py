@@ -58,6 +58,8 @@ CREATE TABLE commands (
     id BLOB PRIMARY KEY, name TEXT NOT NULL, expires_s INTEGER NOT NULL, at_s INTEGER NOT NULL, result TEXT NOT NULL
 )
 """,
+    # 3: notes have a rank of their own, between health and what was put aside
+    "UPDATE messages SET rank = 6 WHERE rank = 5",
 )
 SCHEMA_VERSION = len(_STEPS)
 

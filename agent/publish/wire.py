@@ -1,13 +1,13 @@
 """The messages of topic major `s1`: Vigía's types to small CBOR payloads, and payloads to JSON objects.
 
 Promises:
-- an alert with all its fields takes at most 48 bytes, a track in a batch of twenty at most 20, a repeated health 34,
-  the last will 6 (golden messages in tests/publish/golden.json, layout in docs/wire.cddl);
+- an alert with all its fields takes at most 48 bytes, a track in a batch of twenty at most 20, a health message 34
+  whatever is in it, the last will 6 (golden messages in tests/publish/golden.json, layout in docs/wire.cddl);
 - `decode*` raises `ProtocolError` and nothing else, whatever the bytes; fields after the known ones are ignored (pairs
   of tracks and counters end at a null, beyond which a newer sender may say more);
 - a message that points beyond its birth's tables raises `UnknownBirthError`: a newer birth will make it readable;
-- `seq` counts a boot's durable messages (alerts, health, losses) from 1 without holes; tracks have a count of their
-  own, because a batch that a newer one replaced must leave no hole in what the picture acknowledges.
+- `seq` counts a boot's durable messages (alerts, health, notes, losses) from 1 without holes; tracks have a count of
+  their own, because a batch that a newer one replaced must leave no hole in what the picture acknowledges.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 TOPIC_MAJOR = "s1"
 SENTENCE_MAX_BYTES = 160
-REPEATED_COUNTERS = 4  # counters that a repeated health carries; a change carries all
+HEALTH_MAX_BYTES = 34  # counters that do not fit go into the note
+_SEQ_MAX = (1 << 32) - 1  # what is planned for: a message with a larger number has one counter less
 BATCH = 20  # tracks in one message
 NO_MMSI = 0  # in a track: what receivers remember of its identity no longer holds
 
@@ -147,14 +148,41 @@ class Encoder:
         )
         return kinematics.pack(k if identity else _anonymous(k), self.tables.birth.ref_e5)
 
-    def health(self, health: SensorHealth, seq: int, *, changed: bool) -> bytes:
-        """`[v, boot16, seq, t, label, sensor, state, sentence, *(counter, value)]`; a repeat leaves the text out."""
-        counters = health.counters if changed else health.counters[:REPEATED_COUNTERS]
-        return cbor.dumps([
+    def health(self, health: SensorHealth, seq: int, note: int | None = None) -> bytes:
+        """`[v, boot16, seq, t, label, sensor, state, null, *(counter, value), null, note]`.
+
+        `note` is the number of the sentence; a repeat leaves it out, with the null before it. As many counters as fit
+        into `HEALTH_MAX_BYTES`, in their order.
+        """
+        end = [] if note is None else [None, note]
+        start = [
             *self.head(seq, health.at_s), self.tables.index("sensors", health.source),
-            _SENSOR_STATES.index(health.state), _clip(health.sentence) if changed else None,
-            *(x for name, value in counters for x in (self.tables.index("counters", name), _number(value))),
+            _SENSOR_STATES.index(health.state), None,
+        ]  # fmt: skip
+        payload = cbor.dumps(start + end)
+        for pair in self._counters(health.counters):
+            start += pair
+            longer = cbor.dumps(start + end)
+            if len(longer) > HEALTH_MAX_BYTES:
+                break
+            payload = longer
+        return payload
+
+    def left_out(self, health: SensorHealth, note: int) -> tuple[tuple[str, float], ...]:
+        """Counters that may not have fitted into a health message."""
+        row = cbor.loads(self.health(health, _SEQ_MAX, note))
+        return health.counters[(row.index(None, 8) - 8) // 2 :]
+
+    def note(self, health: SensorHealth, seq: int, note: int, *, told: bool = False) -> bytes:
+        """`[v, boot16, seq, t, label, note, sentence, sensor, *(counter, value)]`; null for a `told` sentence."""
+        return cbor.dumps([
+            *self.head(seq, health.at_s), note, None if told else _clip(health.sentence),
+            self.tables.index("sensors", health.source),
+            *(x for pair in self._counters(self.left_out(health, note)) for x in pair),
         ])  # fmt: skip
+
+    def _counters(self, counters: Sequence[tuple[str, float]]) -> list[list[Any]]:
+        return [[self.tables.index("counters", name), _number(value)] for name, value in counters]
 
     def loss(self, loss: Loss, seq: int, at_s: float) -> bytes:
         """`[v, boot16, seq, t, label, lost boot, [*[from, to]], alerts, others]`."""
@@ -211,7 +239,7 @@ def head(payload: bytes, most: int = cbor.MAX_BYTES) -> Head:
 
 
 def decode(kind: str, payload: bytes, birth: Birth) -> list[dict[str, Any]]:
-    """The JSON objects in a payload of topic letter `kind` (a, t, h, l, v, r or i), read with the birth of its boot.
+    """The JSON objects in a payload of topic letter `kind` (a, t, h, n, l, v, r or i), read with the birth of its boot.
 
     Raises:
         UnknownBirthError: the birth is another boot's, or an older edition.
@@ -231,6 +259,8 @@ def decode(kind: str, payload: bytes, birth: Birth) -> list[dict[str, Any]]:
         return _tracks(row, birth, base)
     if kind == "h":
         return [_health(row, birth, base)]
+    if kind == "n":
+        return [_note(row, birth, base)]
     if kind == "l":
         return [_loss(row, base)]
     if kind in ("v", "r", "i"):
@@ -302,18 +332,38 @@ def _tracks(row: list[Any], birth: Birth, base: dict[str, Any]) -> list[dict[str
 
 
 def _health(row: list[Any], birth: Birth, base: dict[str, Any]) -> dict[str, Any]:
-    wrong = "a health message is a sensor, a state, a sentence or nothing, and pairs of counters"
+    """Its sentence is in a note, by number; boxes up to 0.1.0 had it here."""
+    wrong = "a health message is a sensor, a state, a sentence or nothing, pairs of counters, and the number of a note"
     if len(row) < 8 or not (row[7] is None or isinstance(row[7], str)):
         raise ProtocolError(wrong)
+    out = {
+        "type": "health", **base, "sensor": _name(birth.sensors, row[5], "sensor"),
+        "state": str(_choice(_SENSOR_STATES, row[6], "sensor state")), "sentence": row[7],
+        "counters": _counters(row, birth, wrong),
+    }  # fmt: skip
+    at = 8 + 2 * len(_pairs(row, 8, wrong)) + 1
+    if at < len(row) and is_uint(row[at], 32):  # else it is from the future
+        out["note"] = row[at]
+    return out
+
+
+def _note(row: list[Any], birth: Birth, base: dict[str, Any]) -> dict[str, Any]:
+    wrong = "a note is its own number, a sentence or nothing, a sensor, and pairs of counters"
+    if len(row) < 8 or not is_uint(row[5], 32) or not (row[6] is None or isinstance(row[6], str)):
+        raise ProtocolError(wrong)
+    return {
+        "type": "note", **base, "sensor": _name(birth.sensors, row[7], "sensor"), "note": row[5], "sentence": row[6],
+        "counters": _counters(row, birth, wrong),
+    }  # fmt: skip
+
+
+def _counters(row: list[Any], birth: Birth, wrong: str) -> dict[str, float | None]:
     counters = {}
     for name, value in _pairs(row, 8, wrong):
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ProtocolError("a counter in a health message is no number")
         counters[_name(birth.counters, name, "counter")] = float(f"{value:.4g}") if math.isfinite(value) else None
-    return {
-        "type": "health", **base, "sensor": _name(birth.sensors, row[5], "sensor"),
-        "state": str(_choice(_SENSOR_STATES, row[6], "sensor state")), "sentence": row[7], "counters": counters,
-    }  # fmt: skip
+    return counters
 
 
 def _loss(row: list[Any], base: dict[str, Any]) -> dict[str, Any]:

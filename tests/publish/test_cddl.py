@@ -23,13 +23,16 @@ from publish import samples
 GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text(encoding="utf-8"))
 KEY = cose.key_of(bytes(range(32)))
 SCHEMA = Validator(Path(__file__).parents[2] / "docs" / "wire.cddl")
-RULES = ("birth", "alert", "tracks", "health", "loss", "seal", "reply", "image", "state", "will", "ack", "command")
+RULES = (
+    "birth", "alert", "tracks", "health", "note", "loss", "seal", "reply", "image", "state", "will", "ack", "command",
+)  # fmt: skip
 MESSAGES = {**{name: m["hex"] for name, m in GOLDEN["messages"].items()}, "ack": GOLDEN["acknowledgement"]["hex"]}
 RULE_OF_LETTER = {
     "b": "birth",
     "a": "alert",
     "t": "tracks",
     "h": "health",
+    "n": "note",
     "l": "loss",
     "v": "seal",
     "r": "reply",
@@ -77,7 +80,8 @@ def test_no_field_may_hold_something_else(name: str) -> None:
     ("name", "place", "value"),
     [
         ("alert", 1, 1 << 16), ("alert", 2, 0), ("alert", 8, 1000), ("alert", 10, b""), ("alert", 12, b"x" * 12),
-        ("alert", 12, b"x" * 37), ("health-changed", 6, 6), ("health-changed", 7, "x" * 161), ("loss", 6, [[1]]),
+        ("alert", 12, b"x" * 37), ("health-changed", 6, 6), ("health-changed", 7, "text"),
+        ("note", 6, "x" * 161), ("note", 5, -1), ("loss", 6, [[1]]),
         ("state", 3, 2), ("will", 1, 1 << 32), ("ack", 3, [[1, 2, 3]]), ("birth", 4, [9_000_001, 0]),
         ("birth", 8, [["zone-enter"]]), ("birth", 12, {"nested": {}}),
     ],
@@ -140,10 +144,11 @@ def test_any_batch_fits(seen: list[Any], dt_s: float) -> None:
     assert SCHEMA.validate(e.tracks([(t.id, e.kinematics(t, at_s)) for t in seen], 1, at_s), "tracks")
 
 
-@given(health=healths, changed=st.booleans())
+@given(health=healths, note=st.none() | st.integers(0, (1 << 32) - 1), told=st.booleans())
 @settings(max_examples=100, deadline=None)
-def test_any_health_fits(health: Any, changed: bool) -> None:
-    assert SCHEMA.validate(fresh().health(health, 1, changed=changed), "health")
+def test_any_health_fits_and_so_does_its_note(health: Any, note: int | None, told: bool) -> None:
+    assert SCHEMA.validate(fresh().health(health, 1, note), "health")
+    assert SCHEMA.validate(fresh().note(health, 1, note or 0, told=told), "note")
 
 
 # ---------------------------------------------------------------- docs/wire.md

@@ -33,7 +33,7 @@ class QuickBox(Box):
 
         from .test_delivery import SITE  # noqa: PLC0415 - only here
 
-        tuning = replace(QUICK, chores_s=0.3, return_s=1.0, session_linger_s=0.4, session_max_s=10.0)
+        tuning = replace(QUICK, chores_s=0.3, return_s=1.0, session_linger_s=0.4, session_max_s=10.0, health_gap_s=0.0)
         self.outbox = Outbox(self.folder / "outbox.sqlite", max_bytes=10_000_000)
         self.publisher = Publisher(self.config, SITE, self.outbox, self.clock, self.health.append, tuning=tuning)
         self.publisher.start()
@@ -194,3 +194,43 @@ def test_health_that_could_not_be_sent_in_time_is_given_up_and_recorded(
     rows = [json.loads(x) for x in picture.out.read_text().splitlines()]
     assert any(r["type"] == "loss" and r["lost_others"] >= 1 for r in rows)
     assert not any(r["type"] == "health" and r["sensor"] == "radar-north" for r in rows)
+
+
+def test_a_sentence_goes_over_the_link_once_and_again_after_a_loss(
+    tmp_path: Path, mosquitto: Mosquitto, stop_all: list[Any]
+) -> None:
+    """Four changes between two sentences; then something is given up, and both are told anew."""
+    picture = Picture(tmp_path, mosquitto.url)
+    stop_all.append(picture)
+    box = QuickBox(tmp_path, mosquitto.url)
+    stop_all.append(box)
+
+    def rows(kind: str) -> list[dict[str, Any]]:
+        lines = picture.out.read_text().splitlines() if picture.out.exists() else []
+        return [r for r in map(json.loads, lines) if r["type"] == kind and r["sensor"] == "radar-north"]
+
+    def say(text: str, count: int) -> None:
+        state = SensorState.OK if text == "data arrives" else SensorState.DEGRADED
+        counters = tuple((f"counter-{i}", 70_000.5 + i) for i in range(9)) if text == "wet" else ()
+        health = samples.health(at_s=box.clock.now().t_s, state=state, sentence=text, counters=counters)
+        box.publisher.submit_health(health)
+        deadline = time.monotonic() + 20.0
+        while len(rows("health")) < count and time.monotonic() < deadline:
+            time.sleep(0.02)
+        box.wait(lambda s: s["queued"] == 0)
+
+    said = ["data arrives", "wet", "data arrives", "wet"]
+    for n, text in enumerate(said):
+        say(text, n + 1)
+    assert [r["sentence"] for r in rows("health")] == said
+    assert [(r["sentence"], len(r["counters"]) > 0) for r in rows("note")] == [
+        ("data arrives", False), ("wet", True), ("wet", True),  # counters that found no room come with every change
+    ]  # fmt: skip
+    mosquitto.stop()
+    late = samples.health(source="camera-east", at_s=box.clock.now().t_s - 90_000.0, sentence="dark")
+    box.publisher.submit_health(late)
+    box.wait(lambda s: s["lost"] == 2)
+    mosquitto.start()
+    say("wet", 5)
+    assert rows("health")[-1]["sentence"] == "wet"
+    assert rows("note")[-1]["note"] == 3  # number 2 was the lost one

@@ -18,7 +18,7 @@ import pytest
 
 from agent.clock import SystemClock
 from agent.config.schema import Publish, Site
-from agent.messages import AlertState, TrackPicture
+from agent.messages import AlertState, SensorState, TrackPicture
 from agent.publish import birth as births
 from agent.publish import cose, wire
 from agent.publish.ashore import cot
@@ -83,6 +83,32 @@ def test_two_consumers_share_one_store(tmp_path: Path) -> None:
     feed(one, ("l", loss))
     assert acked(one) == [(7, ())]
     assert len(two.open_alerts()) == 5
+    one.close()
+    two.close()
+
+
+@pytest.mark.parametrize("order", ["note first", "health first"])
+def test_a_sensor_keeps_its_sentence_whichever_consumer_hears_it(tmp_path: Path, order: str) -> None:
+    """Note and health go to different consumers; a repeat leaves the sentence, another state does not."""
+    one, two = PictureStore(tmp_path / "p.sqlite"), PictureStore(tmp_path / "p.sqlite")
+    encoder = Encoder(samples.BIRTH, samples.BORN_S)
+    feed(one, ("b", encoder.birth()))
+    note, health = encoder.note(samples.health(), 1, 0), encoder.health(samples.health(), 2, 0)
+    if order == "note first":
+        feed(one, ("n", note))
+        feed(two, ("h", health))
+    else:
+        feed(two, ("h", health))
+        assert one.nodes()[0]["health"]["radar-north"]["sentence"] is None
+        feed(one, ("n", note))
+    for store, (kind, payload) in ((one, ("h", encoder.health(samples.health(), 3))), (two, ("h", health))):
+        feed(store, (kind, payload))
+        shown = store.nodes()[0]["health"]["radar-north"]
+        assert (shown["state"], shown["sentence"]) == ("degraded", samples.health().sentence)
+    feed(two, ("h", encoder.health(samples.health(state=SensorState.OK), 4, 1)))
+    feed(one, ("h", encoder.health(samples.health(at_s=samples.BORN_S), 5)))  # a later number is the later word
+    assert one.nodes()[0]["health"]["radar-north"]["sentence"] is None
+    assert acked(one)[-1][0] == 5
     one.close()
     two.close()
 

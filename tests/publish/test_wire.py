@@ -118,8 +118,10 @@ def golden_payloads() -> dict[str, tuple[str, bytes]]:
         "tracks": ("t", batch()),
         "tracks-every-state": ("t", every_state_of_tracks()),
         "bearing-only": ("t", bearing_only()),
-        "health-changed": ("h", e.health(samples.health(), SEQ, changed=True)),
-        "health-repeated": ("h", e.health(samples.health(), SEQ, changed=False)),
+        "note": ("n", e.note(samples.health(), SEQ - 1, 17)),
+        "note-told": ("n", e.note(samples.health(), SEQ - 1, 17, told=True)),
+        "health-changed": ("h", e.health(samples.health(), SEQ, 17)),
+        "health-repeated": ("h", e.health(samples.health(), SEQ)),
         "loss": ("l", e.loss(loss, SEQ, at_s)),
         "state": ("s", e.state(at_s, online=True, by_picture=True)),
         "will": ("s", wire.will(samples.BIRTH.boot)),
@@ -158,7 +160,7 @@ def test_sizes_on_the_golden_messages() -> None:
     size = {name: len(bytes.fromhex(m["hex"])) for name, m in GOLDEN["messages"].items()}
     assert max(size[name] for name in size if name.startswith("alert") and name != "alert-mac") <= 48
     assert size["tracks"] / 20 <= 20
-    assert size["health-repeated"] <= 34
+    assert max(size[name] for name in size if name.startswith("health")) <= wire.HEALTH_MAX_BYTES == 34
     assert size["will"] == 6
     assert size["birth"] <= 400
     assert size["alert-mac"] <= 58
@@ -237,7 +239,7 @@ def test_appended_fields_are_ignored(version: int) -> None:
     for name, (kind, payload) in golden_payloads().items():
         if name == "will":
             continue  # a sequence of its own
-        end = [None] if kind in ("t", "h") and name != "tracks-signed" else []
+        end = [None] if kind in ("t", "h", "n") and name not in ("tracks-signed", "health-changed") else []
         longer = cbor.dumps([version, *cbor.loads(payload)[1:], *end, "from the future", [1, 2]])
         assert decoded(kind, longer) == decoded(kind, payload), name
 
@@ -247,22 +249,62 @@ def test_bytes_appended_to_kinematics_are_ignored() -> None:
     assert decoded("t", cbor.dumps([*row[:6], row[6] + b"\x2a"])) == decoded("t", batch(1))
 
 
-@pytest.mark.parametrize("kind", ["t", "h"])
+@pytest.mark.parametrize("kind", ["t", "h", "n"])
 def test_half_a_pair_is_refused(kind: str) -> None:
-    payload = batch(2) if kind == "t" else encoder().health(samples.health(), 1, changed=True)
+    e = encoder()
+    payload = {"t": batch(2), "h": e.health(samples.health(), 1), "n": e.note(samples.health(), 1, 0)}[kind]
     with pytest.raises(ProtocolError):
         decoded(kind, cbor.dumps(cbor.loads(payload)[:-1]))
 
 
 def test_a_long_sentence_is_clipped_between_characters() -> None:
-    payload = encoder().health(samples.health(sentence="ñ" * 500), 1, changed=True)
-    sentence = wire.decode("h", payload, samples.BIRTH)[0]["sentence"]
+    payload = encoder().note(samples.health(sentence="ñ" * 500), 1, 0)
+    sentence = wire.decode("n", payload, samples.BIRTH)[0]["sentence"]
     assert sentence == "ñ" * (wire.SENTENCE_MAX_BYTES // 2)
+
+
+OLD_HEALTH = (  # as boxes up to 0.1.0 wrote it: the sentence in the message, all counters behind it
+    "9001", "19c3d4", "197a02", "1a003d0903", "00", "00", "02",
+    "782d" + b"12 % of the spokes are lost: check the cable.".hex(), "00f936b8", "01f93e00", "021949d4", "03f92fae",
+)  # fmt: skip
+
+
+def test_health_of_an_older_box_is_read() -> None:
+    row = wire.decode("h", bytes.fromhex("".join(OLD_HEALTH)), samples.BIRTH)[0]
+    assert row["sentence"] == "12 % of the spokes are lost: check the cable."
+    assert row["counters"] == {"rate_hz": 0.4199, "age_s": 1.5, "range_m": 18_900.0, "lost": 0.12}
+    assert "note" not in row
+
+
+def test_an_older_receiver_reads_a_change_without_its_sentence() -> None:
+    """It stops at the null after the pairs: what it knew of the format up to 0.1.0."""
+    row = cbor.loads(encoder().health(samples.health(), SEQ, 17))
+    assert (row[7], row[row.index(None, 8) :]) == (None, [None, 17])
+
+
+@given(
+    counters=st.lists(st.tuples(st.sampled_from([f"c{i}" for i in range(30)]), st.floats()), max_size=20).map(tuple),
+    seq=st.integers(1, (1 << 32) - 1), at_s=st.floats(samples.BORN_S - 1e6, samples.BORN_S + 4e8),
+    note=st.none() | st.integers(0, (1 << 16) - 1),
+)  # fmt: skip
+@settings(max_examples=200, deadline=None)
+def test_any_health_has_its_size_and_loses_no_counter(counters: Any, seq: int, at_s: float, note: int | None) -> None:
+    e = encoder()
+    health = samples.health(counters=counters, at_s=at_s)
+    payload = e.health(health, seq, note)
+    assert len(payload) <= wire.HEALTH_MAX_BYTES
+    birth = births.decode(e.birth())
+    told = [wire.decode("h", payload, birth)[0], wire.decode("n", e.note(health, seq, note or 0), birth)[0]]
+    birth = births.decode(e.birth())
+    if note is not None:
+        assert told[0]["note"] == note
+        assert {**told[1]["counters"], **told[0]["counters"]}.keys() == dict(counters).keys()
+    assert told[1]["sentence"] == health.sentence
 
 
 @pytest.mark.parametrize("value", [0.0, -1.5, 3.0, 1e6, 123.456, 1e-3, 70_000.5, 1e30, math.inf, math.nan])
 def test_counters_hold_a_tenth_of_a_percent(value: float) -> None:
-    payload = encoder().health(samples.health(counters=(("rate_hz", value),)), 1, changed=True)
+    payload = encoder().health(samples.health(counters=(("rate_hz", value),)), 1)
     back = wire.decode("h", payload, samples.BIRTH)[0]["counters"]["rate_hz"]
     if math.isfinite(value):
         assert back == pytest.approx(value, rel=1.2e-3)
@@ -272,7 +314,7 @@ def test_counters_hold_a_tenth_of_a_percent(value: float) -> None:
 
 @pytest.mark.parametrize("state", list(SensorState))
 def test_every_sensor_state(state: SensorState) -> None:
-    row = wire.decode("h", encoder().health(samples.health(state=state), 1, changed=False), samples.BIRTH)[0]
+    row = wire.decode("h", encoder().health(samples.health(state=state), 1), samples.BIRTH)[0]
     assert (row["state"], row["sentence"], row["sensor"]) == (state, None, "radar-north")
 
 
@@ -370,7 +412,7 @@ def mutated(data: st.DataObject) -> bytes:
 
 
 def feed_everything(payload: bytes) -> None:
-    for kind in "athlvri?":
+    for kind in "athnlvri?":
         survives(lambda kind=kind: wire.decode(kind, payload, samples.BIRTH))
     for read in (wire.decode_birth, wire.decode_state, wire.decode_ack, wire.head, births.decode):
         survives(lambda read=read: read(payload))

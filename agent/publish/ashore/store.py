@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from agent.publish.trust import Trust
 
 HELD_MAX = 20_000
-SCHEMA_VERSION = 1
-_DURABLE = ("a", "h", "l", "v", "r")
+_DURABLE = ("a", "h", "n", "l", "v", "r")
 _BUSY_S = 20.0
-_SCHEMA = """
+# One text a version: what brings a file of the version before to it. Append only.
+_STEPS = (
+    """
 CREATE TABLE births (n INTEGER PRIMARY KEY, node TEXT NOT NULL, boot INTEGER NOT NULL, boot16 INTEGER NOT NULL,
     payload BLOB NOT NULL, received_at REAL NOT NULL, UNIQUE (node, boot));
 CREATE INDEX births_by_half ON births (node, boot16);
@@ -52,7 +53,14 @@ CREATE TABLE tracks (node TEXT NOT NULL, id INTEGER NOT NULL, boot INTEGER NOT N
 CREATE TABLE nodes (node TEXT PRIMARY KEY, boot INTEGER, online INTEGER, row TEXT NOT NULL, health TEXT NOT NULL
     DEFAULT '{}');
 CREATE TABLE images (n INTEGER PRIMARY KEY, node TEXT NOT NULL, command TEXT NOT NULL, row TEXT NOT NULL)
-"""
+""",
+    # 2: sentences of health by number
+    """
+CREATE TABLE notes (node TEXT NOT NULL, boot INTEGER NOT NULL, note INTEGER NOT NULL, sentence TEXT NOT NULL,
+    PRIMARY KEY (node, boot, note)) WITHOUT ROWID
+""",
+)
+SCHEMA_VERSION = len(_STEPS)
 
 
 class PictureStore:
@@ -78,9 +86,10 @@ class PictureStore:
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("BEGIN IMMEDIATE")
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                for statement in _SCHEMA.split(";"):
+            for step in _STEPS[version:]:
+                for statement in step.split(";"):
                     self._db.execute(statement)
+            if version < SCHEMA_VERSION:
                 self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             self._db.execute("COMMIT")
         except sqlite3.DatabaseError as e:
@@ -235,14 +244,51 @@ class PictureStore:
                 (node, row["id"], row["revision"], row["at"], row["state"], _json(row)),
             )
         elif kind == "h":
-            self._db.execute(
-                "UPDATE nodes SET health=json_set(health, ?, json(?)) WHERE node=?",
-                (f'$."{row["sensor"]}"', _json({k: row[k] for k in ("state", "sentence", "at")}), node),
-            )
+            self._health(node, row)
+        elif kind == "n":
+            self._note(node, row)
         elif kind == "l":
             self._dirty[node, row["lost_boot"]] = None
             spans = [(node, row["lost_boot"], a, b) for a, b in row["lost_seqs"]]
             self._db.executemany("INSERT OR IGNORE INTO lost VALUES (?, ?, ?, ?)", spans)
+
+    def _health(self, node: str, row: dict[str, Any]) -> None:
+        """The newest word of one sensor. A change names its sentence by number, a repeat leaves it as it was."""
+        known = self._sensors(node)
+        said = known.get(row["sensor"], {})
+        newer_by = "seq" if said.get("boot") == row["boot"] else "at"
+        if row[newer_by] < said.get(newer_by, row[newer_by]):
+            return  # another consumer has had a newer one, or a newer boot has spoken
+        if "note" in row:
+            query = "SELECT sentence FROM notes WHERE node=? AND boot=? AND note=?"
+            told = self._db.execute(query, (node, row["boot"], row["note"])).fetchone()
+            row["sentence"] = None if told is None else told[0]
+        elif row["sentence"] is None and (said.get("boot"), said.get("state")) == (row["boot"], row["state"]):
+            row |= {k: said[k] for k in ("sentence", "note") if k in said}
+        kept = ("state", "sentence", "at", "boot", "seq", "note")
+        known[row["sensor"]] = {k: row[k] for k in kept if k in row}
+        self._save_sensors(node, known)
+
+    def _note(self, node: str, row: dict[str, Any]) -> None:
+        """A sentence; through a shared subscription the health that names it may have come before."""
+        if row["sentence"] is None:
+            return
+        self._db.execute(
+            "INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?)", (node, row["boot"], row["note"], row["sentence"])
+        )
+        known = self._sensors(node)
+        waiting = [s for s in known.values() if (s.get("boot"), s.get("note")) == (row["boot"], row["note"])]
+        for sensor in waiting:
+            sensor["sentence"] = row["sentence"]
+        if waiting:
+            self._save_sensors(node, known)
+
+    def _sensors(self, node: str) -> dict[str, Any]:
+        row = self._db.execute("SELECT health FROM nodes WHERE node=?", (node,)).fetchone()
+        return {} if row is None else dict(json.loads(row[0]))
+
+    def _save_sensors(self, node: str, sensors: dict[str, Any]) -> None:
+        self._db.execute("UPDATE nodes SET health=? WHERE node=?", (_json(sensors), node))
 
     def _tracks(self, node: str, payload: bytes, received_at: float) -> None:
         head = wire.head(payload)
