@@ -125,11 +125,13 @@ class AisPolicy(Table):
     lost_after_s: Positive = 600.0  # an AIS track without a report for this long leaves the picture
 
 
-# What a link can bear: values for the keys of `[publish]` that the operator has not set. "lte" is the defaults.
+# What a link can bear: values for the keys of `[publish]` that the operator has not set. "lte" is the defaults; "auto"
+# begins with them and changes over to what agent/publish/meter.py measures.
 LINK_PROFILES: dict[str, dict[str, Any]] = {
     "lan": {
         "keepalive_s": 30, "health_s": 30.0, "track_error_m": 20.0, "track_max_age_s": 30.0, "track_batch_s": 1.0,
     },
+    "auto": {},
     "lte": {},
     "satellite": {
         "keepalive_s": 1200, "health_s": 3600.0, "track_error_m": 200.0, "track_max_age_s": 900.0,
@@ -147,7 +149,7 @@ class Publish(Table):
 
     broker: str | None = None  # mqtt://host:1883 or mqtts://user:password@host:8883; none: keep in the outbox
     fallback_brokers: tuple[str, ...] = ()  # tried in this order when the one before does not let us in
-    profile: Literal["lan", "lte", "satellite", "metered"] = "lte"  # sets what is not set below
+    profile: Literal["auto", "lan", "lte", "satellite", "metered"] = "lte"  # sets what is not set below
     session_every_s: NotNegative = 0.0  # connect for a short while this often, and when there is an alert; 0: stay
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
     username: str | None = None

@@ -94,6 +94,11 @@ class Tables:
         if t0_ms != self.birth.t0_ms:
             self._change(t0_ms=t0_ms)
 
+    def tell(self, info: dict[str, Any]) -> None:
+        """Something that people are told has changed."""
+        if info.items() - self.birth.info.items():
+            self._change(info={**self.birth.info, **info})
+
     def _change(self, **fields: Any) -> None:
         self.birth = replace(self.birth, **fields)
         self.edition += 1

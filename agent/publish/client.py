@@ -92,7 +92,7 @@ class Publisher:
         carry_out: Callable[[Command], str] | None = None,
     ) -> None:
         self._monotonic = monotonic
-        self._config = config
+        self._config = self._configured = config
         self._node = site.node_id
         self._outbox = outbox
         self._clock = clock
@@ -113,7 +113,7 @@ class Publisher:
         self._sender = Sender(
             outbox, node=self._node, boot=self.boot, by_picture=config.acknowledge == "picture", window=config.window,
             birth=self._birth, older_birth=self._older_birth, tracks=self._tracks, tuning=self._tuning,
-            brief=config.session_every_s > 0,
+            brief=config.session_every_s > 0, answered=self._answered,
         )  # fmt: skip
         self._health_lock = threading.RLock()  # `on_health` may hand its own health straight back
         self._reported: dict[str, _Reported] = {}
@@ -209,7 +209,8 @@ class Publisher:
             "unacknowledged": self._sender.unacknowledged, "sent": self._sender.sent_total,
             "acked": self._sender.acknowledged_total, "lost": lost, "quarantined": self._sender.quarantined_total,
             "last_error": self._courier.last_error, "progress": self._progress, "profile": self._config.profile,
-            "broker": self._courier.choice,
+            "profile_by": "measurement" if self._configured.profile == "auto" else "configuration",
+            "link": self._courier.meter.measured(self._monotonic()), "broker": self._courier.choice,
             "commands_refused": 0 if self._desk is None else self._desk.refused, **self._courier.traffic_status(),
         }  # fmt: skip
 
@@ -355,8 +356,7 @@ class Publisher:
             rules=tuple(rules), zones=tuple(zones), previous=self._outbox.previous_boot(),
             info={
                 "site": site.name, "software": __version__, "exercise": site.exercise,
-                "clock_error_ms": round(stamp.error_ms), "track_error_m": self._config.track_error_m,
-                "track_max_age_s": self._config.track_max_age_s, "health_s": self._config.health_s,
+                "clock_error_ms": round(stamp.error_ms), **_for_people(self._config),
             },
         )  # fmt: skip
         secret = None if self._config.mac_key_file is None else cose.read_secret(self._config.mac_key_file)
@@ -413,6 +413,22 @@ class Publisher:
             self._next_seal = now + self._config.health_s
             self._sender.announce(self._outbox.seal(), now)
         self._courier.chores(now)
+        if self._configured.profile == "auto" and self._courier.meter.choose(now):
+            self._adopt(self._configured.with_profile(self._courier.meter.profile))
+
+    def _answered(self, now: float, delay_s: float) -> None:
+        self._courier.meter.answered(now, delay_s)
+
+    def _adopt(self, config: Publish) -> None:
+        """Another link profile in the same boot; receivers are told by a new edition of the birth."""
+        self._config = config
+        self._courier.adopt(config)
+        pace = {"error_m": config.track_error_m, "max_age_s": config.track_max_age_s, "batch_s": config.track_batch_s}
+        self._tracks.pace(**pace)
+        with self._encoder_lock:
+            self._encoder.tables.tell(_for_people(config))
+            self._outbox.save_birth(self._encoder.birth())
+        self._courier.wake()
 
     def _outbox_again(self, now: float) -> None:
         """Tell that the outbox is well again: it takes a write, and a loss has stood long enough to be seen.
@@ -451,6 +467,13 @@ class Publisher:
             if source == OUTBOX:
                 self._outbox_trouble = None if state is SensorState.OK else (state, self._monotonic())
             self._on_health(SensorHealth(at_s=self._clock.now().t_s, source=source, state=state, sentence=sentence))
+
+
+def _for_people(config: Publish) -> dict[str, Any]:
+    """What a birth says of the link profile."""
+    return {
+        "track_error_m": config.track_error_m, "track_max_age_s": config.track_max_age_s, "health_s": config.health_s,
+    }  # fmt: skip
 
 
 def random_boot() -> int:

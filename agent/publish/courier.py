@@ -26,6 +26,7 @@ from agent.publish import broker as brokers
 from agent.publish import link as links
 from agent.publish import wire
 from agent.publish.certificate import not_after
+from agent.publish.meter import Meter
 from agent.publish.sender import BrokerRefusedError
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Courier:
         self._tls_stamp: tuple[int, ...] = ()
         self._traffic = links.Traffic()
         self._born = monotonic()
+        self.meter = Meter(thinner_s=tuning.thinner_s, richer_s=tuning.richer_s)
 
     def step(self, now: float) -> None:
         """Dial, or send and receive."""
@@ -101,8 +103,14 @@ class Courier:
         else:
             self._with_link(self._link)
 
+    def adopt(self, config: Publish) -> None:
+        """The same configuration with another link profile; its keep-alive holds from the next connection on."""
+        self._config = config
+
     def chores(self, now: float) -> None:
-        """Once a minute: a renewed certificate, one that runs out, the way back to the first broker."""
+        """Once a minute: a renewed certificate, one that runs out, the way back to the first broker, a measurement."""
+        traffic = self._all_traffic()
+        self.meter.counted(now, traffic.segments, traffic.resent)
         self._look_at_certificate()
         if self._link is None or not self.let_in:
             return
@@ -160,14 +168,17 @@ class Courier:
 
     def traffic_status(self) -> dict[str, Any]:
         """Bytes over the socket since this start, and what that makes a day once an hour is over."""
-        link = self._link
-        traffic = self._traffic if link is None else self._traffic.plus(link.traffic())
+        traffic = self._all_traffic()
         up_s = self._monotonic() - self._born
         both = traffic.bytes_up + traffic.bytes_down
         return {
             "bytes_up": traffic.bytes_up, "bytes_down": traffic.bytes_down, "segments": traffic.segments,
             "bytes_per_day": round(both / up_s * 86_400) if up_s >= 3600.0 else None,
         }  # fmt: skip
+
+    def _all_traffic(self) -> links.Traffic:
+        link = self._link
+        return self._traffic if link is None else self._traffic.plus(link.traffic())
 
     def protocol_name(self) -> str:
         """For people."""
@@ -362,6 +373,8 @@ class Courier:
     def _lost(self, sentence: str, *, again_at_once: bool = False) -> None:
         if self._link is not None:
             self._traffic = self._traffic.plus(self._link.traffic())
+        if self.let_in:
+            self.meter.broke(self._monotonic())
         self._link = None
         self.let_in = False
         self._sender.disconnected()

@@ -96,11 +96,12 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """Bytes of TCP payload and TCP segments, both ways."""
+    """Bytes of TCP payload and TCP segments, both ways; `resent`: segments of ours that were sent again."""
 
     bytes_up: int = 0
     bytes_down: int = 0
     segments: int = 0
+    resent: int = 0
 
     def plus(self, other: Traffic) -> Traffic:
         """The sum."""
@@ -108,14 +109,17 @@ class Traffic:
             bytes_up=self.bytes_up + other.bytes_up,
             bytes_down=self.bytes_down + other.bytes_down,
             segments=self.segments + other.segments,
+            resent=self.resent + other.resent,
         )
 
 
 def _traffic(sock: Any) -> Traffic:
-    # struct tcp_info of linux/tcp.h: tcpi_bytes_acked and tcpi_bytes_received at byte 120, tcpi_segs_out and _in at 136
+    # struct tcp_info of linux/tcp.h: tcpi_total_retrans at byte 100, tcpi_bytes_acked and tcpi_bytes_received at 120,
+    # tcpi_segs_out and _in at 136
     info: bytes = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 144)
+    (resent,) = struct.unpack_from("=I", info, 100)
     acked, received, segments_out, segments_in = struct.unpack_from("=QQII", info, 120)
-    return Traffic(bytes_up=acked, bytes_down=received, segments=segments_out + segments_in)
+    return Traffic(bytes_up=acked, bytes_down=received, segments=segments_out + segments_in, resent=resent)
 
 
 class Link:

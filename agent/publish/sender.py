@@ -55,6 +55,8 @@ class Tuning:
     probe_s: float = 30.0
     probe_max_s: float = 900.0
     poison_tries: int = 3
+    thinner_s: float = 60.0  # profile "auto": a worse link is believed after this long
+    richer_s: float = 900.0  # ... a better one
     health_gap_s: float = 10.0  # a sensor that flaps is reported no more often
 
 
@@ -85,7 +87,8 @@ class _Waiting:
 class Sender:
     """The publisher's bookkeeping.
 
-    `birth()` gives (edition, payload) of this boot's birth, `older_birth(boot)` that of another.
+    `birth()` gives (edition, payload) of this boot's birth, `older_birth(boot)` that of another; `answered(now,
+    delay_s)` hears how long the broker took.
     """
 
     def __init__(
@@ -101,7 +104,9 @@ class Sender:
         tracks: TrackFeed,
         tuning: Tuning,
         brief: bool = False,
+        answered: Callable[[float, float], None] = lambda _now, _delay_s: None,
     ) -> None:
+        self._answered = answered
         self._outbox = outbox
         self._brief = brief  # short sessions: a birth that the picture has shown to know is not sent again
         self._birth_known = 0
@@ -201,6 +206,7 @@ class Sender:
         flight = self._flights.pop(mid, None)
         if flight is None:
             return []
+        self._answered(now, now - flight.since)
         message = flight.message
         if message is None:
             if refused is not None:

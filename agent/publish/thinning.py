@@ -54,6 +54,10 @@ class Thinner:
         self._horizon_s = horizon_s
         self._beliefs: dict[int, _Belief] = {}
 
+    def pace(self, *, error_m: float, max_age_s: float, horizon_s: float) -> None:
+        """Other limits from now on."""
+        self._error_m, self._max_age_s, self._horizon_s = error_m, max_age_s, horizon_s
+
     def due(self, picture: TrackPicture) -> list[Update]:
         """Tracks to send now, the most urgent first."""
         updates = []

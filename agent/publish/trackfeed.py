@@ -56,6 +56,11 @@ class Tracks:
         """The newest picture; from any thread."""
         self._picture = picture
 
+    def pace(self, *, error_m: float, max_age_s: float, batch_s: float) -> None:
+        """Another link profile; belongs to the publisher's thread."""
+        self._thinner.pace(error_m=error_m, max_age_s=max_age_s, horizon_s=batch_s)
+        self._batch_s = batch_s
+
     def distrust(self) -> None:
         """A new connection: send everything again."""
         self._due.clear()
