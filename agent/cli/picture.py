@@ -22,7 +22,9 @@ from agent.errors import SensorUnavailable, UsageError, VigiaError
 from agent.publish import broker as brokers
 from agent.publish import cose, wire
 from agent.publish import link as links
+from agent.publish.ashore.retention import STEP
 from agent.publish.ashore.server import Live, LiveServer
+from agent.publish.ashore.situations import Situations
 from agent.publish.ashore.store import PictureStore
 from agent.publish.ashore.vessels import Vessels
 from agent.publish.trust import Trust, read_keys
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
 
 HELP = "The picture's side: receives, stores, acknowledges, and serves the live state on loopback."
 
-_BATCH_S = 0.05  # group commit
+_BATCH_S, _BATCH_MAX_S = 0.05, 0.5  # group commit: for as long as the last one took, so that half the time is receiving
+_TIDY_S = 60.0
 _RETRY_MAX_S = 15.0
 _SHARED = ("a", "t", "h", "n", "l", "v", "r", "i")
 _ALL = ("b", "s")  # retained ones do not come through a shared subscription, and every consumer needs them
@@ -50,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keys", type=Path, metavar="FILE", help="lines of NODE and its key: only these are believed")
     parser.add_argument("--mac-key", metavar="FILE", help="the secret that alerts' MACs are made with")
     parser.add_argument("--track-age", type=float, default=TRACK_KEPT_S, metavar="S", help="tracks older than this go")
+    parser.add_argument("--keep-days", type=_positive, metavar="N", help="give up messages that are older")
+    parser.add_argument("--keep-mb", type=_positive, metavar="N", help="give up the oldest when the store holds more")
     parser.add_argument("--duration", type=float, metavar="S", help="end after so many seconds")
     parser.add_argument("--make-key", type=Path, metavar="FILE", help="make a key for commands, print its public half")
     parser.add_argument("--username", metavar="NAME")
@@ -57,6 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ca-file", metavar="FILE")
     parser.add_argument("--cert-file", metavar="FILE")
     parser.add_argument("--key-file", metavar="FILE")
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < 1e9:
+        raise ValueError(text)  # argparse makes it a sentence
+    return value
 
 
 def run(args: argparse.Namespace) -> int:
@@ -86,7 +98,11 @@ def run(args: argparse.Namespace) -> int:
             server = LiveServer(args.port, live)
             stack.callback(server.close)
             print(json.dumps({"port": server.port}), flush=True)
-        picture = Picture(broker, store, group=args.group, live=live, track_age_s=args.track_age)
+        picture = Picture(
+            broker, store, group=args.group, live=live, track_age_s=args.track_age,
+            keep_s=float("inf") if args.keep_days is None else args.keep_days * 86_400.0,
+            keep_bytes=None if args.keep_mb is None else round(args.keep_mb * 1e6),
+        )  # fmt: skip
         picture.tell = args.json
         stack.callback(picture.close)
         if args.duration is not None:
@@ -109,12 +125,17 @@ class Picture:
         group: str | None = None,
         live: Live | None = None,
         track_age_s: float = TRACK_KEPT_S,
+        keep_s: float = float("inf"),
+        keep_bytes: int | None = None,
     ) -> None:
         self._broker, self._store, self._group, self._live = broker, store, group, live
         self._track_age_s = track_age_s
-        self._vessels = Vessels()
+        self._keep_s, self._keep_bytes = keep_s, keep_bytes
+        self._vessels, self._situations = Vessels(), Situations()
         self._link: links.Link | None = None
         self._failures = 0
+        self._took_s = 0.0
+        self._next_tidy = 0.0
         self._next_live = 0.0
         self._errors_told = 0
         self.tell = False
@@ -141,6 +162,7 @@ class Picture:
                 self._dial()
             else:
                 self._pump(self._link)
+            self._tidy()
             self._show()
 
     def _dial(self) -> None:
@@ -167,7 +189,7 @@ class Picture:
             for event in link.pump(max(0.0, until - time.monotonic())):
                 if isinstance(event, links.Received):
                     if not received:
-                        until = min(until, time.monotonic() + _BATCH_S)
+                        until = min(until, time.monotonic() + max(_BATCH_S, self._took_s))
                     received.append(event)
                 elif isinstance(event, links.Connected):
                     self._subscribe(link)
@@ -188,14 +210,17 @@ class Picture:
 
     def _take(self, link: links.Link | None, received: list[links.Received], *, everything: bool = False) -> None:
         new: list[dict[str, Any]] = []
+        began = time.monotonic()
         if received:
             now = round(time.time(), 3)
             with self._store.batch() as new:
                 for event in received:
                     self._store.feed(event.topic, event.payload, now)
         if link is not None:
-            for topic, payload in self._store.acknowledgements(everything=everything):
-                link.publish(topic, payload, retain=True)
+            with link.together():
+                for topic, payload in self._store.acknowledgements(everything=everything):
+                    link.publish(topic, payload, retain=True)
+        self._took_s = min(_BATCH_MAX_S, time.monotonic() - began)
         if self.tell:
             for row in new:
                 print(json.dumps(row, ensure_ascii=False, separators=(",", ":"), allow_nan=False), flush=True)
@@ -203,15 +228,26 @@ class Picture:
             self._errors_told = self._store.errors
             print(f"A message could not be read: {self._store.last_error}", file=sys.stderr)
 
+    def _tidy(self) -> None:
+        """Once a minute, and at once again while there is much: give up what is older, or more, than is to be kept."""
+        if time.monotonic() < self._next_tidy:
+            return
+        now = time.time()
+        with self._store.batch():
+            self._store.forget_tracks(now - max(self._track_age_s, TRACK_KEPT_S))
+            many = self._store.retire(now - self._keep_s, self._keep_bytes) >= STEP
+        self._next_tidy = time.monotonic() + (0.0 if many else _TIDY_S)
+
     def _show(self) -> None:
         """The live state, once a second at most; it comes from the store, so what other consumers took is in it."""
         if self._live is None or time.monotonic() < self._next_live:
             return
         began, now = time.monotonic(), time.time()
         vessels = self._vessels.update(self._store.tracks(now - self._track_age_s), now)
+        alerts = self._store.open_alerts()
         self._live.publish({
-            "at": round(now, 1), "vessels": vessels, "alerts": self._store.open_alerts(), "nodes": self._store.nodes(),
-            "counts": self._store.counts(),
+            "at": round(now, 1), "vessels": vessels, "situations": self._situations.update(alerts, vessels),
+            "alerts": alerts, "nodes": self._store.nodes(), "counts": self._store.counts(),
         })  # fmt: skip
         took_s = time.monotonic() - began
         self._next_live = began + max(1.0, 5.0 * took_s)  # showing a large picture must not starve receiving it

@@ -36,6 +36,7 @@ CONNECT_TIMEOUT_S = 10.0
 SESSION_EXPIRY_S = 7 * 86_400  # the broker keeps what is meant for a box that is offline
 WILL_DELAY_S = 30  # a connection that comes back within it is no death
 DEFAULT_RECEIVE_MAXIMUM = 65_535
+_READS = 200  # packets taken at one look at the socket
 _UNSUPPORTED_VERSION = "Unsupported protocol version"
 
 
@@ -122,6 +123,17 @@ def _traffic(sock: Any) -> Traffic:
     return Traffic(bytes_up=acked, bytes_down=received, segments=segments_out + segments_in, resent=resent)
 
 
+def _readable(sock: Any) -> bool:
+    """Whether there is something to be read at once."""
+    if sock is None or sock.fileno() < 0:
+        return False
+    if isinstance(sock, ssl.SSLSocket) and sock.pending() > 0:
+        return True
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
 class Link:
     """An open connection; made by `open_link`."""
 
@@ -134,6 +146,11 @@ class Link:
         self._closed = False
         self._traffic = Traffic()
         self._client = self._make_client(broker, options)
+
+    def fileno(self) -> int:
+        """The socket's descriptor, for who waits on many links; -1 where there is none any more."""
+        sock = self._client.socket()
+        return -1 if sock is None else int(sock.fileno())
 
     def subscribe(self, topics: Sequence[str]) -> None:
         """Ask for topics at QoS 1; the answer is a `Subscribed` event."""
@@ -216,8 +233,10 @@ class Link:
         try:
             if write:
                 self._client.loop_write()
-            if read:
+            for _ in range(_READS if read else 0):
                 self._client.loop_read()
+                if not _readable(self._client.socket()):
+                    break
         except Exception as e:  # noqa: BLE001 - paho raises whatever its parser trips over; none of it is ours to crash on
             self._fail(f"{self._name} sent something that is not MQTT: {e}")
 

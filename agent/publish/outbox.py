@@ -377,10 +377,12 @@ class Outbox:
         """Forget messages that the broker has, where that is enough."""
 
         def run() -> None:
+            gone = size = 0
             for i in ids:
                 row = self._db.execute("DELETE FROM messages WHERE id=? RETURNING length(payload)", (i,)).fetchone()
                 if row is not None:
-                    self._count(-1, -row[0] - ROW_BYTES)
+                    gone, size = gone + 1, size + row[0] + ROW_BYTES
+            self._count(-gone, -size)
             self._forget_boots()
 
         self._shrinking(run)

@@ -234,7 +234,7 @@ def head(payload: bytes, most: int = cbor.MAX_BYTES) -> Head:
         ProtocolError: the payload is none of them.
 
     """
-    row = _message(payload, most)
+    row = fields(payload, most)
     return Head(boot16=row[1], seq=row[2])
 
 
@@ -246,7 +246,17 @@ def decode(kind: str, payload: bytes, birth: Birth) -> list[dict[str, Any]]:
         ProtocolError: the payload is broken.
 
     """
-    row = _message(payload, records.IMAGE_MAX_BYTES if kind == "i" else cbor.MAX_BYTES)
+    return decode_fields(kind, fields(payload, records.IMAGE_MAX_BYTES if kind == "i" else cbor.MAX_BYTES), birth)
+
+
+def decode_fields(kind: str, row: list[Any], birth: Birth) -> list[dict[str, Any]]:
+    """The same of `fields(payload)`, for who has looked at them before.
+
+    Raises:
+        UnknownBirthError: the birth is another boot's, or an older edition.
+        ProtocolError: the payload is broken.
+
+    """
     if row[1] != birth.boot16:
         raise UnknownBirthError(f"the message belongs to a boot that ends in {row[1]:04x}, its birth has not come")
     base = {
@@ -413,7 +423,13 @@ def _row(payload: bytes, least: int, what: str, most: int = cbor.MAX_BYTES) -> l
     return row
 
 
-def _message(payload: bytes, most: int = cbor.MAX_BYTES) -> list[Any]:
+def fields(payload: bytes, most: int = cbor.MAX_BYTES) -> list[Any]:
+    """The fields of an alert, track batch, health, note, loss, seal, reply or image; the second and third are its head.
+
+    Raises:
+        ProtocolError: the payload is none of them.
+
+    """
     row = _row(payload, 5, "a message", most)
     if not (is_uint(row[1], 16) and is_uint(row[2]) and is_int(row[3])):
         raise ProtocolError("a message starts with its version, half the boot id, a number and a time")

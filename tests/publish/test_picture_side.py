@@ -20,9 +20,11 @@ from agent.clock import SystemClock
 from agent.config.schema import Publish, Site
 from agent.messages import AlertState, SensorState, TrackPicture
 from agent.publish import birth as births
-from agent.publish import cose, wire
+from agent.publish import cose, records, wire
 from agent.publish.ashore import cot
+from agent.publish.ashore.retention import used_bytes
 from agent.publish.ashore.server import Live, LiveServer, receive_texts
+from agent.publish.ashore.situations import Situations
 from agent.publish.ashore.store import PictureStore
 from agent.publish.ashore.verify import verdicts
 from agent.publish.ashore.vessels import Vessels
@@ -268,6 +270,133 @@ def test_a_removed_boot_is_named(run: Path) -> None:
         db.execute("DELETE FROM births WHERE boot=?", (0x11110001,))
     db.close()
     assert bad(run) == [(0x11110001, None, "removed")]
+
+
+def later_picture(run: Path, boot: int, since: int, path: Path) -> None:
+    """A second picture, which began when the box was at number `since` of a boot."""
+    first, second = sqlite3.connect(run), PictureStore(path, Trust())
+    births_ = first.execute("SELECT boot, payload FROM births ORDER BY n").fetchall()
+    rows = first.execute("SELECT boot, seq, kind, payload FROM messages ORDER BY n").fetchall()
+    with second.batch():
+        for number, payload in births_[[b for b, _ in births_].index(boot) :]:
+            second.feed(TOPIC + "b", payload, 1.0)
+            for b, seq, kind, message in rows:
+                if b == number and (b != boot or seq >= since):
+                    second.feed(TOPIC + kind, message, 1.0)
+    first.close()
+    second.close()
+
+
+def test_what_is_older_than_the_picture_was_not_removed(run: Path, tmp_path: Path) -> None:
+    """Two boots: the picture began in the middle of the second, or of the first; what goes later was removed."""
+    late = tmp_path / "late.sqlite"
+    later_picture(run, 0x22220002, 20, late)
+    told = [(r["boot"], r.get("seq"), r["verdict"]) for r in verdicts(late) if r["verdict"] == "before"]
+    assert told == [(0x11110001, None, "before"), *((0x22220002, n, "before") for n in range(1, 20))]
+    assert bad(late) == []
+    with sqlite3.connect(late) as db:
+        db.execute("DELETE FROM messages WHERE seq IN (20, 21, 30)")
+    db.close()
+    assert bad(late) == [(0x22220002, n, "removed") for n in (20, 21, 30)]
+    early = tmp_path / "early.sqlite"
+    later_picture(run, 0x11110001, 45, early)
+    assert bad(early) == []
+    with sqlite3.connect(early) as db:
+        db.execute("DELETE FROM messages WHERE boot=?", (0x11110001,))
+        db.execute("DELETE FROM births WHERE boot=?", (0x11110001,))
+    db.close()
+    assert bad(early) == [(0x11110001, None, "removed")]
+
+
+# ---------------------------------------------------------------- retention
+
+
+def test_the_oldest_go_first_and_stay_acknowledged(run: Path) -> None:
+    """By age: the messages of before, in order; the box hears the same as before, and nothing counts as removed."""
+    store = PictureStore(run, Trust())
+    before = dict(store.acknowledgements(everything=True))
+    store.close()
+    with sqlite3.connect(run) as db:
+        db.execute("UPDATE messages SET received_at = n")
+        oldest = db.execute("SELECT boot, seq, kind, payload FROM messages ORDER BY n LIMIT 60").fetchall()
+    db.close()
+    store = PictureStore(run, Trust())
+    with store.batch():
+        assert store.retire(60.5) == 60
+        assert store.retire(60.5) == 0
+    assert dict(store.acknowledgements(everything=True)) == {t: p for t, p in before.items() if t}
+    assert feed(store, *((kind, payload) for _, _, kind, payload in oldest[-5:])) == []
+    assert store.repeats == 5
+    store.close()
+    assert bad(run) == []
+    assert [(r["boot"], r["seq"]) for r in verdicts(run) if r["verdict"] == "retired" and "seq" in r] == [
+        (b, n) for b, n, _, _ in oldest if b != 0x11110001
+    ]
+    assert [r["boot"] for r in verdicts(run) if r["verdict"] == "retired" and r["kind"] == "boot"] == [0x11110001]
+
+
+def test_a_full_store_gives_up_pictures_and_then_the_oldest(tmp_path: Path) -> None:
+    store = PictureStore(tmp_path / "p.sqlite")
+    encoder = Encoder(samples.BIRTH, samples.BORN_S)
+    feed(store, ("b", encoder.birth()))
+    head = encoder.head(1, samples.BORN_S)
+    feed(store, *(("i", records.encode_image(head, 1, bytes(8), bytes(50_000))) for _ in range(10)))
+    ended = (samples.alert(4000 + i, 0, state=AlertState.CLEARED) for i in range(1, 1001))
+    feed(store, *(("a", encoder.alert(a, a.id - 4000)) for a in ended))
+    most = 600_000
+    while True:
+        with store.batch():
+            gone = store.retire(0.0, most)
+        if not gone:
+            break
+    count = store.counts()["messages"]
+    store.close()
+    with sqlite3.connect(tmp_path / "p.sqlite") as db:
+        assert used_bytes(db) <= most
+        assert db.execute("SELECT count(*) FROM images").fetchone()[0] == 0
+        assert db.execute("SELECT min(seq) FROM messages").fetchone()[0] == 1001 - count
+        assert 1 < 1001 - count <= 800
+    db.close()
+
+
+# ---------------------------------------------------------------- situations
+
+
+def open_alert(node: str, number: int, track: int, situation: int, **more: Any) -> dict[str, Any]:
+    return {
+        "node": node, "id": number, "track": track, "situation": situation, "at": float(number), "rule": "dark-vessel",
+        "rule_name": "dark", "severity": "low", "likelihood": "likely", **more,
+    }  # fmt: skip
+
+
+def cards(situations: list[dict[str, Any]]) -> list[list[str]]:
+    return [[f"{a['node']}{a['id']}" for a in s["alerts"]] for s in situations]
+
+
+def test_alerts_of_two_boxes_about_one_vessel_are_one_situation() -> None:
+    v, s = Vessels(), Situations()
+    alerts_ = [
+        open_alert("a", 1, 1, 1), open_alert("a", 2, 1, 1, severity="high"), open_alert("b", 3, 7, 3),
+        open_alert("b", 4, 8, 4), open_alert("c", 5, 99, 5),
+    ]  # fmt: skip
+    both = [seen("a", 1, 0), seen("b", 7, 60), seen("b", 8, 2000)]
+    told = s.update(alerts_, v.update(both, 100.0))
+    assert cards(told) == [["a1", "a2", "b3"], ["b4"], ["c5"]]
+    assert (told[0]["situation"], told[0]["severity"], told[0]["nodes"]) == ("a/1", "high", ["a", "b"])
+    assert (told[0]["vessel"] is None, told[2]["vessel"]) == (False, None)
+    # the tracks end, the first alert is cleared: what was one stays one as long as any of it is open
+    assert cards(s.update(alerts_, [])) == [["a1", "a2", "b3"], ["b4"], ["c5"]]
+    assert cards(s.update(alerts_[1:], [])) == [["a2", "b3"], ["b4"], ["c5"]]
+    assert cards(s.update(alerts_[2:], [])) == [["b3"], ["b4"], ["c5"]]
+
+
+def test_three_boxes_stay_one_when_the_middle_one_ends() -> None:
+    s = Situations()
+    vessel = [{"vessel": "v1", "members": [{"node": n, "track": 1} for n in "abc"]}]
+    alerts_ = [open_alert(n, i, 1, i) for i, n in enumerate("abc")]
+    assert len(s.update(alerts_, vessel)) == 1
+    assert cards(s.update([alerts_[0], alerts_[2]], [])) == [["a0", "c2"]]
+    assert s.update([], []) == []
 
 
 def test_a_run_signed_anew_does_not_fit_the_known_key(run: Path) -> None:

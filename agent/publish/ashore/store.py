@@ -6,6 +6,7 @@ Promises:
 - its bytes are stored as they came, so that `vigia verify` can check them years later;
 - a message whose birth has not come, or whose sender is not believed, is not acknowledged; the first kind is held, at
   most `HELD_MAX`, and taken when the birth comes;
+- what was given up in time (see retention.py) still counts as received;
 - whatever the bytes, `feed` raises nothing but `VigiaError` for the disk.
 """
 
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 from agent.errors import InputError, ProtocolError
 from agent.publish import birth as births
 from agent.publish import records, wire
+from agent.publish.ashore import retention
+from agent.publish.ashore.schema import SCHEMA_VERSION, STEPS
 from agent.publish.picture import ACK_RANGES_MAX
 from agent.publish.ranges import Ranges
 
@@ -32,35 +35,6 @@ if TYPE_CHECKING:
 HELD_MAX = 20_000
 _DURABLE = ("a", "h", "n", "l", "v", "r")
 _BUSY_S = 20.0
-# One text a version: what brings a file of the version before to it. Append only.
-_STEPS = (
-    """
-CREATE TABLE births (n INTEGER PRIMARY KEY, node TEXT NOT NULL, boot INTEGER NOT NULL, boot16 INTEGER NOT NULL,
-    payload BLOB NOT NULL, received_at REAL NOT NULL, UNIQUE (node, boot));
-CREATE INDEX births_by_half ON births (node, boot16);
-CREATE TABLE keys (node TEXT PRIMARY KEY, key BLOB NOT NULL);
-CREATE TABLE messages (n INTEGER PRIMARY KEY, node TEXT NOT NULL, boot INTEGER NOT NULL, seq INTEGER NOT NULL,
-    kind TEXT NOT NULL, received_at REAL NOT NULL, payload BLOB NOT NULL, UNIQUE (node, boot, seq));
-CREATE TABLE lost (node TEXT NOT NULL, boot INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
-    PRIMARY KEY (node, boot, first, last));
-CREATE TABLE held (n INTEGER PRIMARY KEY, node TEXT NOT NULL, kind TEXT NOT NULL, payload BLOB NOT NULL,
-    received_at REAL NOT NULL);
-CREATE TABLE alerts (node TEXT NOT NULL, id INTEGER NOT NULL, revision INTEGER NOT NULL, at REAL NOT NULL,
-    state TEXT NOT NULL, row TEXT NOT NULL, PRIMARY KEY (node, id));
-CREATE INDEX open_alerts ON alerts (at) WHERE state <> 'cleared';
-CREATE TABLE tracks (node TEXT NOT NULL, id INTEGER NOT NULL, boot INTEGER NOT NULL, seq INTEGER NOT NULL,
-    at REAL NOT NULL, mmsi INTEGER, row TEXT NOT NULL, PRIMARY KEY (node, id)) WITHOUT ROWID;
-CREATE TABLE nodes (node TEXT PRIMARY KEY, boot INTEGER, online INTEGER, row TEXT NOT NULL, health TEXT NOT NULL
-    DEFAULT '{}');
-CREATE TABLE images (n INTEGER PRIMARY KEY, node TEXT NOT NULL, command TEXT NOT NULL, row TEXT NOT NULL)
-""",
-    # 2: sentences of health by number
-    """
-CREATE TABLE notes (node TEXT NOT NULL, boot INTEGER NOT NULL, note INTEGER NOT NULL, sentence TEXT NOT NULL,
-    PRIMARY KEY (node, boot, note)) WITHOUT ROWID
-""",
-)
-SCHEMA_VERSION = len(_STEPS)
 
 
 class PictureStore:
@@ -76,7 +50,9 @@ class PictureStore:
         self.errors = self.repeats = self.stored = 0
         self.last_error = ""
         self._trust = trust
-        self._births: dict[tuple[str, int], tuple[bytes, Birth]] = {}  # by node and half boot id
+        self._births: dict[tuple[str, int], Birth] = {}  # by node and half boot id, as far as this consumer knows
+        self._first: dict[tuple[str, int], int] = {}  # the lowest number stored, by node and boot
+        self._any_retired = False
         self._contiguous: dict[tuple[str, int], int] = {}
         self._dirty: dict[tuple[str, int], None] = {}
         self._new: list[dict[str, Any]] = []
@@ -86,7 +62,7 @@ class PictureStore:
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("BEGIN IMMEDIATE")
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            for step in _STEPS[version:]:
+            for step in STEPS[version:]:
                 for statement in step.split(";"):
                     self._db.execute(statement)
             if version < SCHEMA_VERSION:
@@ -118,18 +94,24 @@ class PictureStore:
         before = dict(self._dirty)
         try:
             self._db.execute("BEGIN IMMEDIATE")
+            self._any_retired = self._db.execute("SELECT 1 FROM retired LIMIT 1").fetchone() is not None
             yield self._new
             self._db.execute("COMMIT")
         except sqlite3.DatabaseError as e:
             self._dirty = before
-            self._births.clear()
+            self._forget_cached()
             self._db.rollback()
             raise InputError(f"what was received cannot be stored in {self.path}: {e}; nothing is acknowledged") from e
         except BaseException:
             self._dirty = before
-            self._births.clear()
+            self._forget_cached()
             self._db.rollback()
             raise
+
+    def _forget_cached(self) -> None:
+        """What was learned in a transaction that did not come to be."""
+        self._births.clear()
+        self._first.clear()
 
     def feed(self, topic: str, payload: bytes, received_at: float) -> None:
         """A message as MQTT gave it; inside a batch. What is new in it is added to the batch's list."""
@@ -171,7 +153,7 @@ class PictureStore:
             "ON CONFLICT (node, boot) DO UPDATE SET payload=excluded.payload",
             (node, birth.boot, birth.boot16, payload, received_at),
         )
-        self._births[node, birth.boot16] = (payload, birth)
+        self._births[node, birth.boot16] = birth
         row = {**wire.decode_birth(payload), "received_at": received_at}
         self._db.execute(
             "INSERT INTO nodes (node, boot, online, row) VALUES (?, ?, 1, ?) "
@@ -196,39 +178,52 @@ class PictureStore:
             self._db.execute("UPDATE nodes SET online=? WHERE node=?", (int(state["online"]), node))
             self._new.append({**state, "node": node, "received_at": received_at})
 
-    def _known_birth(self, node: str, boot16: int) -> Birth | None:
-        """The newest birth whose boot id ends so; another consumer may have received it."""
+    def _known_birth(self, node: str, boot16: int, *, fresh: bool = False) -> Birth | None:
+        """The newest birth whose boot id ends so; `fresh`: another consumer may have received a newer edition."""
+        if not fresh and (node, boot16) in self._births:
+            return self._births[node, boot16]
         row = self._db.execute(
             "SELECT payload FROM births WHERE node=? AND boot16=? ORDER BY n DESC LIMIT 1", (node, boot16)
         ).fetchone()
         if row is None:
             return None
-        cached = self._births.get((node, boot16))
-        if cached is None or cached[0] != row[0]:
-            cached = self._births[node, boot16] = (row[0], births.decode(row[0]))
-        return cached[1]
+        self._births[node, boot16] = births.decode(row[0])
+        return self._births[node, boot16]
+
+    def _read(self, node: str, kind: str, payload: bytes) -> tuple[Birth, list[dict[str, Any]]] | None:
+        """A message's birth and its objects; None while the birth, or the edition that it needs, has not come."""
+        fields = wire.fields(payload)
+        birth = self._known_birth(node, fields[1])
+        if birth is None:
+            return None
+        if self._trust is not None and kind != "t":
+            self._trust.check_message(node, kind, payload, birth)
+        try:
+            return birth, wire.decode_fields(kind, fields, birth)
+        except wire.UnknownBirthError:
+            birth = self._known_birth(node, fields[1], fresh=True)
+        try:
+            return None if birth is None else (birth, wire.decode_fields(kind, fields, birth))
+        except wire.UnknownBirthError:
+            return None
 
     def _hold(self, node: str, kind: str, payload: bytes, received_at: float) -> None:
         n = self._db.execute("INSERT INTO held VALUES (NULL, ?, ?, ?, ?)", (node, kind, payload, received_at)).lastrowid
         self._db.execute("DELETE FROM held WHERE n <= ?", ((n or 0) - HELD_MAX,))
 
     def _durable(self, node: str, kind: str, payload: bytes, received_at: float) -> None:
-        head = wire.head(payload)
-        birth = self._known_birth(node, head.boot16)
-        if birth is None:
+        read = self._read(node, kind, payload)
+        if read is None:
             self._hold(node, kind, payload, received_at)
             return
-        if self._trust is not None:
-            self._trust.check_message(node, kind, payload, birth)
-        try:
-            row = wire.decode(kind, payload, birth)[0]
-        except wire.UnknownBirthError:
-            self._hold(node, kind, payload, received_at)
-            return
+        birth, (row,) = read
         self._dirty[node, birth.boot] = None
+        if self._begins(node, birth.boot, row["seq"]):
+            self.repeats += 1
+            return
         cursor = self._db.execute(
             "INSERT OR IGNORE INTO messages (node, boot, seq, kind, received_at, payload) VALUES (?, ?, ?, ?, ?, ?)",
-            (node, birth.boot, head.seq, kind, received_at, payload),
+            (node, birth.boot, row["seq"], kind, received_at, payload),
         )
         if not cursor.rowcount:
             self.repeats += 1
@@ -251,6 +246,24 @@ class PictureStore:
             self._dirty[node, row["lost_boot"]] = None
             spans = [(node, row["lost_boot"], a, b) for a, b in row["lost_seqs"]]
             self._db.executemany("INSERT OR IGNORE INTO lost VALUES (?, ?, ?, ?)", spans)
+
+    def _begins(self, node: str, boot: int, seq: int) -> bool:
+        """Note the lowest number of a boot that was ever stored; whether this one was stored and given up in time."""
+        first = self._first.get((node, boot))
+        if first is not None and seq > first:
+            return self._was_retired(node, boot, seq)
+        (self._first[node, boot],) = self._db.execute(
+            "INSERT INTO began VALUES (?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET first=min(first, excluded.first) RETURNING first",
+            (node, boot, seq),
+        ).fetchone()
+        return self._was_retired(node, boot, seq)
+
+    def _was_retired(self, node: str, boot: int, seq: int) -> bool:
+        if not self._any_retired:
+            return False
+        query = "SELECT 1 FROM retired WHERE node=? AND boot=? AND first <= ? AND last >= ?"
+        return self._db.execute(query, (node, boot, seq, seq)).fetchone() is not None
 
     def _health(self, node: str, row: dict[str, Any]) -> None:
         """The newest word of one sensor. A change names its sentence by number, a repeat leaves it as it was."""
@@ -291,38 +304,44 @@ class PictureStore:
         self._db.execute("UPDATE nodes SET health=? WHERE node=?", (_json(sensors), node))
 
     def _tracks(self, node: str, payload: bytes, received_at: float) -> None:
-        head = wire.head(payload)
-        birth = self._known_birth(node, head.boot16)
-        if birth is None:
-            return  # a newer batch comes soon
-        try:
-            rows = wire.decode("t", payload, birth)
-        except wire.UnknownBirthError:
-            self._hold(node, "t", payload, received_at)
-            return
+        read = self._read(node, "t", payload)
+        if read is None:
+            if self._known_birth(node, wire.head(payload).boot16) is not None:
+                self._hold(node, "t", payload, received_at)
+            return  # without any birth: a newer batch comes soon
+        birth, rows = read
+        query = "SELECT id, boot, seq, mmsi FROM tracks WHERE node=? AND id IN (SELECT value FROM json_each(?))"
+        ids = _json([row["id"] for row in rows])
+        known = {i: (boot, seq, mmsi) for i, boot, seq, mmsi in self._db.execute(query, (node, ids))}
+        newest: dict[int, dict[str, Any]] = {}
         for row in rows:
             row["received_at"] = received_at
-            self._track(node, birth.boot, head.seq, row)
+            if self._is_newest(row, birth.boot, known.get(row["id"])):
+                newest[row["id"]] = row
+                self._new.append(row)
+        lost = [(node, i) for i, row in newest.items() if row["status"] == "lost"]
+        if lost:
+            self._db.executemany("DELETE FROM tracks WHERE node=? AND id=?", lost)
+        self._db.executemany(
+            "INSERT OR REPLACE INTO tracks VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (node, i, birth.boot, row["seq"], row["at"], row.get("mmsi"), _json(row))
+                for i, row in newest.items()
+                if row["status"] != "lost"
+            ],
+        )
 
-    def _track(self, node: str, boot: int, seq: int, row: dict[str, Any]) -> None:
-        known = self._db.execute(
-            "SELECT boot, seq, mmsi FROM tracks WHERE node=? AND id=?", (node, row["id"])
-        ).fetchone()
-        if known is not None and known[0] == boot and seq <= known[1]:
-            return  # another consumer has had a newer one
-        if row["status"] == "lost":
-            self._db.execute("DELETE FROM tracks WHERE node=? AND id=?", (node, row["id"]))
-            self._new.append(row)
-            return
+    @staticmethod
+    def _is_newest(row: dict[str, Any], boot: int, known: tuple[int, int, int | None] | None) -> bool:
+        """Whether no consumer has had a newer one; what the box does not repeat, the MMSI, is filled in."""
+        same_boot = known is not None and known[0] == boot
+        if known is not None and same_boot and row["seq"] <= known[1]:
+            return False
         if row.get("mmsi") == wire.NO_MMSI:
             del row["mmsi"]
-        elif "mmsi" not in row and known is not None and known[0] == boot and known[2] is not None:
+        elif known is not None and same_boot and "mmsi" not in row and known[2] is not None and row["status"] != "lost":
             row["mmsi"] = known[2]
-        self._db.execute(
-            "INSERT OR REPLACE INTO tracks VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (node, row["id"], boot, seq, row["at"], row.get("mmsi"), _json(row)),
-        )
-        self._new.append(row)
+        return True
 
     def _image(self, node: str, payload: bytes, received_at: float) -> None:
         birth = self._known_birth(node, wire.head(payload, records.IMAGE_MAX_BYTES).boot16)
@@ -353,6 +372,8 @@ class PictureStore:
         lost = "SELECT first, last FROM lost WHERE node=? AND boot=? AND last > ?"
         for a, b in self._db.execute(lost, (node, boot, at)):
             have.add(max(int(a), at + 1), int(b))
+        for a, b in retention.retired(self._db, node, boot, at):
+            have.add(max(a, at + 1), b)
         contiguous = have.contiguous_from(at + 1)
         self._contiguous[node, boot] = contiguous
         ranges = tuple(r for r in have if r[0] > contiguous)[:ACK_RANGES_MAX]
@@ -367,6 +388,10 @@ class PictureStore:
     def forget_tracks(self, before: float) -> None:
         """Tracks of which nothing was heard since; inside a batch."""
         self._db.execute("DELETE FROM tracks WHERE at < ?", (before,))
+
+    def retire(self, before: float, max_bytes: int | None = None) -> int:
+        """Give up the oldest messages, see retention.py; inside a batch. Returns how many."""
+        return retention.retire(self._db, before, max_bytes)
 
     def open_alerts(self) -> list[dict[str, Any]]:
         """The newest step of every alert that is not cleared, oldest first."""
@@ -389,5 +414,4 @@ class PictureStore:
         return {"messages": count[0], "held": count[1], "errors": self.errors, "repeats": self.repeats}
 
 
-def _json(row: dict[str, Any]) -> str:
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode

@@ -3,7 +3,9 @@
 Promises:
 - every record gets one verdict: `sealed`, `unsealed` (no seal covers it yet, or the box does not sign), `flipped` (its
   bytes or its signature are wrong), `removed` (a seal, a later number or a later boot shows that it was there),
-  `given-up` (the box says so itself);
+  `given-up` (the box says so itself), `retired` (this store has removed it in time, by its own word), `before` (it is
+  older than the first that this store ever had of the boot, or the boot than the first it had of the box: another
+  picture had it, and nothing here can tell what became of it);
 - only what a key has signed is believed: keys come from the caller, else from the births, and then the verdict is only
   that the run agrees with itself;
 - nothing is written.
@@ -39,6 +41,8 @@ class _Boot:
     lost: list[tuple[int, int]] = field(default_factory=list)
     sealed: dict[int, bytes] = field(default_factory=dict)
     flipped: set[int] = field(default_factory=set)
+    retired: list[tuple[int, int]] = field(default_factory=list)
+    first: int | None = None  # of all that were ever stored here
     last: int = 0
 
 
@@ -65,6 +69,7 @@ def verdicts(path: Path, keys: dict[str, bytes] | None = None) -> Iterator[dict[
                 nodes[node][boot].messages[seq] = (kind, payload)
             else:
                 orphans[node, boot] += 1
+        marks = _Marks(db)
         db.close()
     except sqlite3.DatabaseError as e:
         raise InputError(f"{path} is no store of `vigia picture`: {e}") from e
@@ -72,7 +77,29 @@ def verdicts(path: Path, keys: dict[str, bytes] | None = None) -> Iterator[dict[
     for (node, boot), count in orphans.items():
         yield {"node": node, "boot": boot, "kind": "b", "verdict": "removed", "messages_without_it": count}
     for node, boots in nodes.items():
-        yield from _judge(node, boots)
+        for boot, known in boots.items():
+            known.first, known.retired = marks.first.get((node, boot)), marks.retired.get((node, boot), [])
+        yield from _judge(node, boots, marks)
+
+
+class _Marks:
+    """What a store says of itself: where each boot begins in it, and what it gave up in time."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.first: dict[tuple[str, int], int] = {}
+        self.retired: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
+        if db.execute("PRAGMA user_version").fetchone()[0] < 2:  # it has no marks: what is not there was removed
+            return
+        for node, boot, first in db.execute("SELECT node, boot, first FROM began"):
+            self.first[node, boot] = first
+        for node, boot, a, b in db.execute("SELECT node, boot, first, last FROM retired"):
+            self.retired[node, boot].append((a, b))
+
+    def missing_boot(self, node: str, boot: int, *, oldest: bool) -> str:
+        """Why a boot is not here that a later one names; `oldest`: the later one is the first of the box here."""
+        if (node, boot) in self.retired:
+            return "retired"
+        return "before" if oldest and self.first and (node, boot) not in self.first else "removed"
 
 
 def _read_birth(node: str, boot: int, payload: bytes, keys: dict[str, bytes] | None) -> _Boot | None:
@@ -87,17 +114,18 @@ def _read_birth(node: str, boot: int, payload: bytes, keys: dict[str, bytes] | N
     return _Boot(birth=birth, signed=bool(birth.key))
 
 
-def _judge(node: str, boots: dict[int, _Boot]) -> Iterator[dict[str, Any]]:
+def _judge(node: str, boots: dict[int, _Boot], marks: _Marks) -> Iterator[dict[str, Any]]:
     for known in boots.values():
         for seq, (kind, payload) in sorted(known.messages.items()):
             _take(node, known, seq, kind, payload, boots)
-    for known in boots.values():
+    for n, known in enumerate(boots.values()):
         if known.birth.previous is not None:
             boot, last = known.birth.previous
             if boot in boots:
                 boots[boot].last = max(boots[boot].last, last)
             elif last:
-                yield {"node": node, "boot": boot, "kind": "boot", "verdict": "removed", "messages": last}
+                verdict = marks.missing_boot(node, boot, oldest=n == 0)
+                yield {"node": node, "boot": boot, "kind": "boot", "verdict": verdict, "messages": last}
     for boot, known in boots.items():
         yield {"node": node, "boot": boot, "kind": "b", "verdict": "sealed" if known.signed else "unsealed"}
         top = max([known.last, *known.messages, *known.sealed, *(b for _, b in known.lost)])
@@ -108,13 +136,19 @@ def _judge(node: str, boots: dict[int, _Boot]) -> Iterator[dict[str, Any]]:
 def _verdict(known: _Boot, seq: int) -> dict[str, str]:
     message = known.messages.get(seq)
     if message is None:
-        lost = any(a <= seq <= b for a, b in known.lost)
-        return {"kind": "?", "verdict": "given-up" if lost else "removed"}
+        return {"kind": "?", "verdict": _why_missing(known, seq)}
     kind, payload = message
     expected = known.sealed.get(seq)
     if seq in known.flipped or (expected is not None and expected != digest(kind, payload)):
         return {"kind": kind, "verdict": "flipped"}
     return {"kind": kind, "verdict": "unsealed" if expected is None else "sealed"}
+
+
+def _why_missing(known: _Boot, seq: int) -> str:
+    for verdict, ranges in (("given-up", known.lost), ("retired", known.retired)):
+        if any(a <= seq <= b for a, b in ranges):
+            return verdict
+    return "before" if known.first is not None and seq < known.first else "removed"
 
 
 def _take(node: str, known: _Boot, seq: int, kind: str, payload: bytes, boots: dict[int, _Boot]) -> None:
