@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 HELP = "Measurements, with the peer in the same run where there is one."
 BENCHMARKS = {
     "wire": "payload sizes over the sample messages",
+    "formats": "bytes of an alert and of a day beside Frigate-like JSON, CoT and SAPIENT with the same content",
     "outbox": "durable alerts a second against bare SQLite",
     "quiet-day": "bytes of a day without an alert, by link profile, counted at the socket under mutual TLS 1.3",
     "picture-load": "many simulated boxes against one mosquitto and the picture's consumers",
+    "outbox-loss": "what is lost in a crash and in an outage of a minute, beside plain paho at QoS 1",
     "outbox-start": "start with a million queued beside an empty outbox; drain beside bare paho",
     "core": "events a second through the core; a scan of 1,000 targets and 1,000 false plots",
     "radar-decode": "CAT240 messages a second beside asterix-decoder, TTM beside pynmea2",

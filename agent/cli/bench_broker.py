@@ -42,16 +42,25 @@ class BenchBroker:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Until it listens."""
         self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)  # noqa: S603 - found above
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline:
             with socket.socket() as s:
                 if s.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return self
+                    return
             time.sleep(0.02)
         raise SensorUnavailable("mosquitto does not start")
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """At once, as a crash. Idempotent."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

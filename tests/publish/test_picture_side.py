@@ -555,18 +555,30 @@ print(json.dumps({"uid": e.uid, "type": e.type, "lat": e.lat, "lon": e.lon, "sta
 RECEIVE = """
 import asyncio, sys, json, warnings
 warnings.simplefilter("ignore")
-import takproto
-async def main():
-    loop = asyncio.get_running_loop()
-    done = loop.create_future()
-    class P(asyncio.DatagramProtocol):
-        def datagram_received(self, data, addr):
-            m = takproto.parse_proto(bytearray(data))
-            if not done.done(): done.set_result([m.cotEvent.uid, m.cotEvent.type])
-    t, _ = await loop.create_datagram_endpoint(P, local_addr=("127.0.0.1", 0))
-    print(t.get_extra_info("sockname")[1], flush=True)
-    print(json.dumps(await asyncio.wait_for(done, 20)), flush=True)
-asyncio.run(main())
+import pytak, xml.etree.ElementTree as ET
+class Reader(pytak.RXWorker):
+    async def handle_data(self, data):
+        pass
+async def main(how):
+    if how == "xml":
+        come = asyncio.get_running_loop().create_future()
+        server = await asyncio.start_server(lambda reader, _writer: come.set_result(reader), "127.0.0.1", 0)
+        print(server.sockets[0].getsockname()[1], flush=True)
+        source = await asyncio.wait_for(come, 30)
+    else:
+        source = await pytak.asyncio_dgram.bind(("127.0.0.1", 0))
+        print(source.sockname[1], flush=True)
+    events = asyncio.Queue()
+    worker = Reader(events, {"TAK_PROTO": "1" if how == "protobuf" else "0"}, source)
+    while len(told := list(events._queue)) < 2:
+        await asyncio.wait_for(worker.run_once(), 30)
+    if how == "xml":
+        roots = [ET.fromstring(x) for x in told]
+        rows = [[r.get("uid"), r.get("type"), float(r.find("point").get("lat"))] for r in roots]
+    else:
+        rows = [[m.cotEvent.uid, m.cotEvent.type, m.cotEvent.lat] for m in told]
+    print(json.dumps(rows), flush=True)
+asyncio.run(main(sys.argv[1]))
 """
 
 
@@ -601,20 +613,25 @@ def test_a_vessel_that_has_ended_is_stale_at_once_and_one_without_mmsi_has_a_nam
     assert told["uid"] == "vigia-tarifa-1-7"
 
 
-def test_the_gateway_tells_a_tak_client(stop_all: list[Any]) -> None:
+@pytest.mark.parametrize(("how", "scheme"), [("xml", "tcp"), ("protobuf", "udp")])
+def test_pytak_reads_what_the_gateway_tells(how: str, scheme: str) -> None:
+    """Two events in a row, by pytak's own reader: a stream of XML, and datagrams of protobuf."""
     live = Live()
     server = LiveServer(0, live)
-    client = subprocess.Popen([peer_python("tak"), "-c", RECEIVE], stdout=subprocess.PIPE, text=True)
+    client = subprocess.Popen([peer_python("tak"), "-c", RECEIVE, how], stdout=subprocess.PIPE, text=True)
     assert client.stdout is not None
     port = int(client.stdout.readline())
-    command = ["gateway", "cot", "--picture", f"127.0.0.1:{server.port}", "--to", f"udp://127.0.0.1:{port}"]
-    gateway = subprocess.Popen([sys.executable, "-m", "agent.cli.main", *command, "--format", "protobuf"])
-    for n in range(100):
-        live.publish({"at": time.time(), "vessels": [{**VESSEL, "at": time.time()}], "alerts": [], "n": n})
+    command = ["gateway", "cot", "--picture", f"127.0.0.1:{server.port}", "--to", f"{scheme}://127.0.0.1:{port}"]
+    gateway = subprocess.Popen([sys.executable, "-m", "agent.cli.main", *command, "--format", how])
+    for n in range(300):
+        vessel = {**VESSEL, "at": time.time(), "lat": 36.51234 + 0.001 * (n % 2)}
+        live.publish({"at": time.time(), "vessels": [vessel], "alerts": [], "n": n})
         if client.poll() is not None:
             break
         time.sleep(0.1)
-    assert json.loads(client.stdout.read()) == ["MMSI-224123456", "a-u-S-X"]
+    rows = json.loads(client.stdout.read())
+    assert [row[:2] for row in rows] == [["MMSI-224123456", "a-u-S-X"]] * 2
+    assert all(row[2] in (36.51234, 36.51334) for row in rows)
     client.stdout.close()
     client.wait(10)
     gateway.terminate()
