@@ -101,7 +101,9 @@ def measure(*, rounds: int, seed: int) -> dict[str, Any]:  # noqa: ARG001 - the 
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a socket a box, here and at the broker
     with tempfile.TemporaryDirectory(prefix="vigia-load-") as name:
         folder = Path(name)
-        with BenchBroker(folder, "max_connections -1", "max_queued_messages 100000") as broker:
+        with BenchBroker(
+            folder, "max_connections -1", "max_queued_messages 100000", "max_inflight_messages 1000"
+        ) as broker:
             consumers = [_consumer(broker.url, folder / "picture.sqlite") for _ in range(CONSUMERS)]
             try:
                 return _run(broker.url, folder / "picture.sqlite", consumers, random.Random(seed))

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 HELP = "The picture's side: receives, stores, acknowledges, and serves the live state on loopback."
 
-_BATCH_S, _BATCH_MAX_S = 0.05, 0.5  # group commit: for as long as the last one took, so that half the time is receiving
+_BATCH_S, _BATCH_MAX_S = 0.05, 2.0  # group commit: for as long as the last one took, so that half the time is receiving
 _TIDY_S = 60.0
 _RETRY_MAX_S = 15.0
 _SHARED = ("a", "t", "h", "n", "l", "v", "r", "i")
@@ -183,9 +183,9 @@ class Picture:
     def _pump(self, link: links.Link) -> None:
         """What comes within the time of a group commit is one transaction, then one round of acknowledgements."""
         received: list[links.Received] = []
-        until = time.monotonic() + 0.5
+        until = time.monotonic() + max(0.5, self._took_s)
         connected = False
-        while time.monotonic() < until and len(received) < 2000:
+        while time.monotonic() < until and len(received) < 5000:
             for event in link.pump(max(0.0, until - time.monotonic())):
                 if isinstance(event, links.Received):
                     if not received:

@@ -1,4 +1,7 @@
-"""Coverage-guided fuzzing of one driver: `python tests/fuzz/one.py DRIVER CORPUS -runs=N ...` (libFuzzer, atheris)."""
+"""Coverage-guided fuzzing of one driver, or of one entry of network.py (libFuzzer, atheris).
+
+python tests/fuzz/one.py NAME CORPUS -runs=N ...
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,16 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import atheris  # type: ignore[import-untyped]  # noqa: E402 - lives in an environment of its own, after the paths
 
 with atheris.instrument_imports(include=["agent"]):
-    from fuzz.harness import decoder_of, judge
+    from fuzz.harness import NAMES, decoder_of, judge
+    from fuzz.network import TARGETS
 
 
 def main() -> None:
     name = sys.argv[1]
-    decoder_of(name)  # imported, and so instrumented, before the first input
-    atheris.Setup([sys.argv[0], *sys.argv[2:]], lambda data: judge(name, data))
+    if name in NAMES:
+        decoder_of(name)  # imported, and so instrumented, before the first input
+    test = TARGETS.get(name) or (lambda data: judge(name, data))
+    atheris.Setup([sys.argv[0], *sys.argv[2:]], test)
     atheris.Fuzz()
 
 

@@ -1,7 +1,7 @@
-"""`make fuzz`: every driver in turn, seeded with its recorded cases; one JSON line a driver with what was run.
+"""`make fuzz`: every driver and every decoder of the network in turn, seeded with recorded cases and golden messages.
 
-A crash, a hang (5 s), a broken promise or more than 512 MB ends that driver's run: its input lies beside the log that
-the line names, in a folder of the driver's name, and the exit status is 1.
+One JSON line each, with what was run. A crash, a hang (5 s), a broken promise or more than 512 MB ends that run: its
+input lies beside the log that the line names, in a folder of its name, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from fuzz import network  # noqa: E402 - after the paths
 from fuzz.harness import NAMES, seeds  # noqa: E402 - after the paths
 
 _DONE = re.compile(r"Done (\d+) runs in (\d+) second")
@@ -28,7 +29,7 @@ def fuzz(name: str, runs: int, seed: int, out: Path) -> dict[str, object]:
     """Run one driver; the figures of libFuzzer."""
     corpus = out / name
     corpus.mkdir(parents=True, exist_ok=True)
-    for data in seeds(name, ROOT / "tests" / "cases"):
+    for data in network.seeds(name) if name in network.TARGETS else seeds(name, ROOT / "tests" / "cases"):
         (corpus / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
     command = [
         sys.executable, str(Path(__file__).with_name("one.py")), name, str(corpus), f"-runs={runs}", f"-seed={seed}",
@@ -48,7 +49,8 @@ def fuzz(name: str, runs: int, seed: int, out: Path) -> dict[str, object]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("drivers", nargs="*", default=NAMES, help=", ".join(NAMES))
+    names = (*NAMES, *network.TARGETS)
+    parser.add_argument("drivers", nargs="*", default=names, help=", ".join(names))
     parser.add_argument("--runs", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=ROOT / "fuzz-out")
