@@ -1,10 +1,12 @@
 """kill -9, again and again: every committed alert reaches the picture, once, whatever dies when.
 
-A real mosquitto without persistence, the real agent fed with AIS over UDP, and `vigia watch --ack` as the picture,
-which is itself killed now and then so that acknowledgements are withheld. Between agent and broker is a link that is
-slow, torn in the middle of packets, or loses the broker's PUBACKs; in one round of five the disk is full for a while.
-What was committed is read, while the agent is dead, from the outbox's own table of alert steps, which outlives the
-messages; what arrived, from the picture's file and from a third client that sees every repeat on the wire.
+A real mosquitto without persistence (in three rounds of ten the simulator's hub in its place), the real agent fed with
+AIS over UDP, and `vigia watch --ack` as the picture, which is itself killed now and then so that acknowledgements are
+withheld. Between agent and broker is a link that is slow, torn in the middle of packets, or loses the broker's PUBACKs;
+in one round of five the disk is full for a while; in one of three the box' wall clock steps by an hour, and in one of
+five it starts an hour off. What was committed is read, while the agent is dead, from the outbox's own table of alert
+steps, which outlives the messages; what arrived, from the picture's file and from a third client that sees every repeat
+on the wire.
 """
 
 from __future__ import annotations
@@ -38,7 +40,19 @@ SITE = LocalFrame(lat=43.38, lon=-8.40)
 DRAIN_S = 90.0
 QUIET_S = 8
 START_S = 60.0  # of an agent, on a machine that has other things to do
+HUB_SHARE = 0.3  # of the rounds with a broker: the simulator's hub instead of mosquitto
 NEW_PER_S = 8.0  # vessels that enter the zone each second
+# The agent with a wall clock that is off by its first argument, and by something else after SIGUSR2.
+STEPPED = """
+import random, signal, sys, time
+real, off = time.time, [float(sys.argv.pop(1))]
+time.time = lambda: real() + off[0]
+def step(*_):
+    off[0] = random.choice([x for x in (-3600.0, 0.0, 3600.0) if x != off[0]])
+signal.signal(signal.SIGUSR2, step)
+from agent.cli.main import main
+sys.exit(main())
+"""
 CONFIG = """
 [site]
 name = "chaos"
@@ -176,6 +190,9 @@ class _Chaos:
                 self.faults[self.relay.fault] += up
                 agent = self._agent()
                 self._wait_alive(agent)
+                if self.random.random() < 0.33:
+                    self.faults["clock"] += 1
+                    agent.send_signal(signal.SIGUSR2)
                 if self.random.random() < 0.2:
                     self._fill_the_disk(agent)
                 # from "in the middle of the first commit" to "in the middle of sending and acknowledging"
@@ -200,9 +217,12 @@ class _Chaos:
             self._set_picture(up=False)
             self._set_broker(up=False)
             self.relay.close()
-        links = {f"rounds_link_{k}": v for k, v in sorted(self.faults.items()) if k not in ("none", "disk")}
+        links = {
+            f"rounds_link_{k}": v for k, v in sorted(self.faults.items()) if k not in ("none", "disk", "hub", "clock")
+        }
         return {
             "rounds": kills, "rounds_broker_down": down, **links, "rounds_disk_full": self.faults["disk"],
+            "rounds_with_the_hub": self.faults["hub"], "clock_steps": self.faults["clock"],
             "connections_torn": self.relay.cuts, "pubacks_withheld": self.relay.withheld, **self._verdict(),
         }  # fmt: skip
 
@@ -226,7 +246,9 @@ class _Chaos:
             "--log-level",
             "error",
         ]
-        return subprocess.Popen([sys.executable, "-m", "agent.cli.main", *command])  # noqa: S603 - our own program
+        off_s = self.random.choice((-3600.0, 3600.0)) if self.random.random() < 0.2 else 0.0
+        self.faults["clock"] += off_s != 0.0
+        return subprocess.Popen([sys.executable, "-c", STEPPED, str(off_s), *command])  # noqa: S603 - our own program
 
     def _wait_alive(self, agent: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_S
@@ -240,9 +262,14 @@ class _Chaos:
 
     def _set_broker(self, *, up: bool) -> None:
         if up and self.broker is None:
-            config = str(self.folder / "mosquitto.conf")
-            self.broker = subprocess.Popen([self.program, "-c", config], stderr=subprocess.DEVNULL)  # noqa: S603 - found above
-            for _ in range(200):
+            command = [self.program, "-c", str(self.folder / "mosquitto.conf")]
+            if self.random.random() < HUB_SHARE:  # another broker at the same address, which knows nothing of the first
+                command = [sys.executable, "-m", "hardware_sim", "hub", "--port", str(self.mqtt)]
+                self.faults["hub"] += 1
+            self.broker = subprocess.Popen(  # noqa: S603 - found above, or our own program
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            for _ in range(1000):
                 with socket.socket() as s:
                     if s.connect_ex(("127.0.0.1", self.mqtt)) == 0:
                         break

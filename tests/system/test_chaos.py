@@ -11,6 +11,8 @@ def test_kill_9_loses_nothing_and_raises_nothing_twice() -> None:
     figures = bench_outbox_chaos.measure(rounds=8, seed=11)
     assert figures["rounds"] == 8
     assert figures["rounds_broker_down"] == 4
+    assert figures["clock_steps"] >= 1
+    assert figures["rounds_with_the_hub"] >= 1
     assert figures["durable"] >= 40
     wrong = {k: figures[k] for k in ("lost", "double", "reordered", "raised_again", "repeats_that_differ")}
     assert wrong == dict.fromkeys(wrong, 0)

@@ -12,11 +12,9 @@ Promises:
 
 from __future__ import annotations
 
-import fcntl
 import json
 import sqlite3
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import InputError, ProtocolError
@@ -29,6 +27,7 @@ from agent.publish.ranges import Ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from agent.publish.birth import Birth
     from agent.publish.trust import Trust
@@ -74,7 +73,6 @@ class PictureStore:
             raise InputError(f"{path} cannot be used as the picture's store: {e}; choose another --store") from e
         if version > SCHEMA_VERSION:
             raise InputError(f"{path} was written by a newer version ({version}); update this one")
-        self._turn = Path(f"{path}-turn").open("wb")  # noqa: SIM115 - as long as the store is open
         if trust is not None:
             for node, key in self._db.execute("SELECT node, key FROM keys"):
                 trust.keys.setdefault(node, key)
@@ -82,7 +80,6 @@ class PictureStore:
     def close(self) -> None:
         """Release the file. Idempotent."""
         self._db.close()
-        self._turn.close()
 
     # ------------------------------------------------------------------ in
 
@@ -97,8 +94,6 @@ class PictureStore:
         self._new = []
         before = dict(self._dirty)
         try:
-            # SQLite's own wait is a poll with sleeps, in which a busy neighbour overtakes for seconds; this is a queue
-            fcntl.flock(self._turn, fcntl.LOCK_EX)
             self._db.execute("BEGIN IMMEDIATE")
             self._any_retired = self._db.execute("SELECT 1 FROM retired LIMIT 1").fetchone() is not None
             yield self._new
@@ -113,8 +108,6 @@ class PictureStore:
             self._forget_cached()
             self._db.rollback()
             raise
-        finally:
-            fcntl.flock(self._turn, fcntl.LOCK_UN)
 
     def _forget_cached(self) -> None:
         """What was learned in a transaction that did not come to be."""
