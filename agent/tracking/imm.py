@@ -26,14 +26,18 @@ if TYPE_CHECKING:
 MODES = 3
 CRUISE, TURN, STOP = range(MODES)
 FIRST = (0.6, 0.3, 0.1)  # a new track's probabilities
-STAY_S = (250.0, 25.0, 300.0)  # mean stay in a mode
+HELD_FIRST_S = 80.0  # mean stay on a course that has just been taken up ...
+HELD_MORE = 3.0  # ... and how much longer it is for each second that the course has been held, up to ...
+HELD_MOST_S = 600.0
+STAY_S = (40.0, 300.0)  # mean stay in TURN and STOP
 CRUISE_SHARE = 0.03  # of the acceleration that is set, on a held course ...
-TURN_SHARE = 1.0  # ... and in a manoeuvre, which is also how a vessel brakes
-TURN_START = 0.06  # rad/s: one sigma of the rate with which a turn begins
+TURN_SHARE = 3.0  # ... and in a manoeuvre, which is also how a vessel brakes
+TURN_START = 0.08  # rad/s: one sigma of the rate with which a turn begins
 TURN_Q = 2e-4  # rad^2/s^3: how a turn's rate wanders
 TURN_MAX = 0.4  # rad/s
 STOP_MPS = 0.25  # one sigma per axis of a stopped vessel's velocity: it swings at anchor
 STOP_Q = 0.05  # m^2/s: and so does its place
+NEGLIGIBLE = 0.05  # less than this share of a mode's past is left out of it, see _mix
 _TINY = 1e-12
 
 # Where a mode is left to: row from, column to, less the diagonal.
@@ -42,15 +46,19 @@ _LEAVE = np.array([[0.0, 0.85, 0.15], [0.8, 0.0, 0.2], [0.5, 0.5, 0.0]])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Modes:
-    """Modes of n tracks: `x` (n, 3, 5), `p` (n, 3, 5, 5), probabilities `mu` (n, 3)."""
+    """Modes of n tracks: `x` (n, 3, 5), `p` (n, 3, 5, 5), probabilities `mu` (n, 3).
+
+    `held_s` (n,): for how long the course has been held, if it is held now; the mean over what may have been.
+    """
 
     x: Floats
     p: Floats
     mu: Floats
+    held_s: Floats
 
     def take(self, rows: Ints) -> Modes:
         """These rows."""
-        return Modes(x=self.x[rows], p=self.p[rows], mu=self.mu[rows])
+        return Modes(x=self.x[rows], p=self.p[rows], mu=self.mu[rows], held_s=self.held_s[rows])
 
 
 def spread(x: Floats, p: Floats) -> Modes:
@@ -61,12 +69,13 @@ def spread(x: Floats, p: Floats) -> Modes:
     mp[:, :, :4, :4] = p[:, None]
     mp[:, :, 4, 4] = TURN_START**2
     _halt(mx[:, STOP], mp[:, STOP])
-    return Modes(x=mx, p=mp, mu=np.tile(np.array(FIRST), (n, 1)))
+    return Modes(x=mx, p=mp, mu=np.tile(np.array(FIRST), (n, 1)), held_s=np.zeros(n))
 
 
 def predict(m: Modes, dt_s: Floats, acceleration_mps2: float, *, mix: bool = True) -> Modes:
     """Predicted `dt_s` (n,) on, for an update: mixed before. A negative time step moves back and widens nothing."""
-    x, p, mu = _mix(m, np.maximum(dt_s, 0.0)) if mix else (m.x.copy(), m.p.copy(), m.mu)
+    m = _mix(m, np.maximum(dt_s, 0.0)) if mix else m
+    x, p = m.x.copy(), m.p.copy()
     cruise = np.full(len(x), (CRUISE_SHARE * acceleration_mps2) ** 2)
     x[:, CRUISE, :4], p[:, CRUISE, :4, :4] = kalman.predict(
         x[:, CRUISE, :4], p[:, CRUISE, :4, :4], dt_s, cruise
@@ -78,7 +87,7 @@ def predict(m: Modes, dt_s: Floats, acceleration_mps2: float, *, mix: bool = Tru
     _halt(x[:, STOP], p[:, STOP])
     p[:, STOP, 0, 0] += STOP_Q * np.maximum(dt_s, 0.0)
     p[:, STOP, 1, 1] += STOP_Q * np.maximum(dt_s, 0.0)
-    return Modes(x=x, p=p, mu=mu)
+    return Modes(x=x, p=p, mu=m.mu, held_s=m.held_s)
 
 
 def combine(m: Modes) -> tuple[Floats, Floats]:
@@ -110,7 +119,7 @@ def update_position(m: Modes, z: Floats, r: Floats) -> Modes:
     """Update by one position per track."""
     like = likelihood(m, z, r)
     x, p = _each_position(m, z, r)
-    return Modes(x=x, p=p, mu=_posterior(m.mu * like))
+    return Modes(x=x, p=p, mu=_posterior(m.mu * like), held_s=m.held_s)
 
 
 def update_bearing(m: Modes, bearing_rad: Floats, var_rad2: Floats) -> Modes:
@@ -122,7 +131,8 @@ def update_bearing(m: Modes, bearing_rad: Floats, var_rad2: Floats) -> Modes:
     s = s + var
     like = (np.exp(-0.5 * kalman.wrap_pi(b - h) ** 2 / s) / np.sqrt(s)).reshape(n, MODES)
     x, p = kalman.update_bearing(x, p, b, var)
-    return Modes(x=x.reshape(n, MODES, 5), p=p.reshape(n, MODES, 5, 5), mu=_posterior(m.mu * like))
+    x, p = x.reshape(n, MODES, 5), p.reshape(n, MODES, 5, 5)
+    return Modes(x=x, p=p, mu=_posterior(m.mu * like), held_s=m.held_s)
 
 
 def update_shared(m: Modes, row: Ints, z: Floats, r: Floats, beta: Floats) -> Modes:
@@ -146,7 +156,7 @@ def update_shared(m: Modes, row: Ints, z: Floats, r: Floats, beta: Floats) -> Mo
     d0, d = m.x - mean, x - mean[row]
     cov = rest[:, :, None, None] * (m.p + d0[:, :, :, None] * d0[:, :, None, :])
     cov += _sum(row, share[:, :, None, None] * (p + d[:, :, :, None] * d[:, :, None, :]), n)
-    return Modes(x=mean, p=(cov + cov.swapaxes(2, 3)) / 2.0, mu=_posterior(mu))
+    return Modes(x=mean, p=(cov + cov.swapaxes(2, 3)) / 2.0, mu=_posterior(mu), held_s=m.held_s)
 
 
 def _sum(row: Ints, v: Floats, n: int) -> Floats:
@@ -169,22 +179,30 @@ def _posterior(mu: Floats) -> Floats:
     return np.asarray(mu / mu.sum(axis=1, keepdims=True))
 
 
-def _mix(m: Modes, dt_s: Floats) -> tuple[Floats, Floats, Floats]:
-    """Each mode's start: the mixture of what may have led to it. Returns copies (x, p, mu)."""
-    leave = 1.0 - np.exp(-dt_s[:, None] / np.array(STAY_S))  # (n, from)
+def _mix(m: Modes, dt_s: Floats) -> Modes:
+    """Each mode's start: the mixture of what may have led to it.
+
+    What makes up less than `NEGLIGIBLE` of it is left out: a mode that is hardly possible would else, turn by turn,
+    widen the likely one far beyond its own noise.
+    """
+    stay = np.tile(np.array((0.0, *STAY_S)), (len(m.mu), 1))
+    stay[:, CRUISE] = HELD_FIRST_S + HELD_MORE * m.held_s
+    leave = 1.0 - np.exp(-dt_s[:, None] / stay)  # (n, from)
     move = leave[:, :, None] * _LEAVE
     for i in range(MODES):
         move[:, i, i] = 1.0 - leave[:, i]
     joint = m.mu[:, :, None] * move  # (n, from, to)
     mu = joint.sum(axis=1)
-    w = joint / mu[:, None, :]
-    w = w.swapaxes(1, 2)
+    w = (joint / mu[:, None, :]).swapaxes(1, 2)  # (n, to, from)
+    held = np.minimum(w[:, CRUISE, CRUISE] * (m.held_s + dt_s), HELD_MOST_S)
+    w = np.where(w < NEGLIGIBLE, 0.0, w)
+    w /= w.sum(axis=2, keepdims=True)
     middle = m.x[:, CRUISE, None]  # of large numbers only differences are squared
     y = m.x - middle
     second = m.p + y[:, :, :, None] * y[:, :, None, :]
     mean = w @ y
     p = (w @ second.reshape(-1, MODES, 25)).reshape(m.p.shape) - mean[:, :, :, None] * mean[:, :, None, :]
-    return mean + middle, p, mu
+    return Modes(x=mean + middle, p=p, mu=mu, held_s=held)
 
 
 def _halt(x: Floats, p: Floats) -> None:

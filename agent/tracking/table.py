@@ -34,7 +34,7 @@ _COLUMNS = (
     "anchor",
     "anchor_s",
 )
-_MODES = ("mode_x", "mode_p", "mu")
+_MODES = ("mode_x", "mode_p", "mu", "held_s")
 
 
 def _floats(*shape: int) -> Floats:
@@ -48,7 +48,7 @@ class TrackTable:
     `x` (n, 4), `p` (n, 4, 4): state and covariance at time `t`; `id` 0 until the track is worth a name; `hit_s` newest
     look that saw it, `fix_s` newest one that gave a position; `score` log of how much likelier a tentative track is a
     vessel's than clutter's; `anchor` (n, 2) since `anchor_s`: where the track has been standing, if it stands;
-    `mode_x`, `mode_p`, `mu` the modes (imm.Modes) of confirmed tracks, whose mixture `x`, `p` is; else 0.
+    `mode_x`, `mode_p`, `mu`, `held_s` the modes (imm.Modes) of confirmed tracks, whose mixture `x`, `p` is; else 0.
     """
 
     x: Floats = field(default_factory=lambda: _floats(0, 4))
@@ -67,6 +67,7 @@ class TrackTable:
     mode_x: Floats = field(default_factory=lambda: _floats(0, MODES, 5))
     mode_p: Floats = field(default_factory=lambda: _floats(0, MODES, 5, 5))
     mu: Floats = field(default_factory=lambda: _floats(0, MODES))
+    held_s: Floats = field(default_factory=lambda: _floats(0))
     seen: dict[str, History] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -100,11 +101,11 @@ class TrackTable:
 
     def modes(self, rows: Ints) -> Modes:
         """The modes of these confirmed rows."""
-        return Modes(x=self.mode_x[rows], p=self.mode_p[rows], mu=self.mu[rows])
+        return Modes(x=self.mode_x[rows], p=self.mode_p[rows], mu=self.mu[rows], held_s=self.held_s[rows])
 
     def set_modes(self, rows: Ints, m: Modes) -> None:
         """Take over modes, and their mixture as the rows' state."""
-        self.mode_x[rows], self.mode_p[rows], self.mu[rows] = m.x, m.p, m.mu
+        self.mode_x[rows], self.mode_p[rows], self.mu[rows], self.held_s[rows] = m.x, m.p, m.mu, m.held_s
         self.x[rows], self.p[rows] = combine(m)
 
     def keep(self, rows: Bools) -> None:

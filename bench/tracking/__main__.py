@@ -1,4 +1,4 @@
-"""Examples: python -m bench.tracking --seeds test; python -m bench.tracking --scene crossing --peer jpda --seeds dev.
+"""Examples: python -m bench.tracking --seeds fresh; python -m bench.tracking --scene crossing --peer jpda --seeds dev.
 
 One JSON object a line: the tracker, the scene, and figures summed over its seeds.
 """
@@ -16,14 +16,14 @@ from bench.tracking.scenes import SCENES, Scene
 from bench.tracking.score import Score, score
 from bench.tracking.trackers import ours, stone_soup
 
-SEEDS = {"dev": 1, "test": 1001}  # the first of each
+SEEDS = {"dev": 1, "test": 1001, "fresh": 10_001}  # the first of each; a constant was once chosen after a look at test
 
 
 def main() -> int:
     """Judge and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.tracking", description=__doc__)
     parser.add_argument("--scene", action="append", choices=(*SCENES, "autoferry"), help="default: all")
-    parser.add_argument("--seeds", choices=tuple(SEEDS), default="test")
+    parser.add_argument("--seeds", choices=tuple(SEEDS), default="fresh")
     parser.add_argument("--peer", action="append", choices=("gnn", "jpda"), default=[], help="Stone Soup beside ours")
     parser.add_argument("--count", type=int, default=3, help="of seeds")
     parser.add_argument("--without-ours", action="store_true")
