@@ -64,7 +64,11 @@ class ClutterDensity:
         return out
 
 
+def rings(z: Floats) -> Ints:
+    """Which of the 16 rings around the site the positions `z` (n, 2) lie in."""
+    return np.clip(np.searchsorted(EDGES_M, np.hypot(z[:, 0], z[:, 1]), side="right") - 1, 0, len(_AREA) - 1)
+
+
 def _cell(z: Floats) -> tuple[Ints, Ints]:
-    ring = np.clip(np.searchsorted(EDGES_M, np.hypot(z[:, 0], z[:, 1]), side="right") - 1, 0, len(_AREA) - 1)
     turn = np.arctan2(z[:, 0], z[:, 1]) / (2.0 * np.pi) % 1.0
-    return ring, np.minimum((turn * SECTORS).astype(np.int64), SECTORS - 1)
+    return rings(z), np.minimum((turn * SECTORS).astype(np.int64), SECTORS - 1)

@@ -107,6 +107,12 @@ class History:
         over: Bools = (misses > policy.delete_misses) & ((self.bits & np.uint64(1)) == 0)
         return over
 
+    def second(self, rows: Bools) -> Bools:
+        """Whether these rows were hit in the second window of their lives."""
+        at = np.maximum(self.age[rows] - 2, 0).astype(np.uint64)
+        out: Bools = ((self.bits[rows] >> at) & np.uint64(1) == 1) & (self.age[rows] >= 2)
+        return out
+
     def hits(self, windows: int) -> Ints:
         """Hits among the newest `windows`."""
         return popcount(self.bits & np.uint64((1 << windows) - 1))

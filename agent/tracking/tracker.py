@@ -25,6 +25,7 @@ from agent.tracking.association import gate
 from agent.tracking.bearings import BearingTracks
 from agent.tracking.density import ClutterDensity
 from agent.tracking.duplicates import Duplicates
+from agent.tracking.echoes import FalseEchoes
 from agent.tracking.ended import Ended
 from agent.tracking.history import Policy, popcount
 from agent.tracking.table import TrackTable
@@ -111,6 +112,7 @@ class Tracker:
         self.duplicates = Duplicates()
         self.ended = Ended()
         self.density: dict[str, ClutterDensity] = {}
+        self.echoes: dict[str, FalseEchoes] = {}
         self.sources: dict[str, Source] = {}
         self.votes: dict[int, dict[str, float]] = {}
         self.merged: list[tuple[int, int]] = []  # (id that ended, id that goes on), until somebody takes them
@@ -122,8 +124,7 @@ class Tracker:
         """One antenna turn, also an empty one; `off_m`, `off_deg`: by how much the radar sees too far and too right."""
         if not self._on_time(scan.source, scan.at_s, scan.period_s, camera=False):
             return
-        z, r = measure.plots(scan.plots, self._height_m, off_m, off_deg)
-        self._radar(scan.source, scan.at_s, z, r)
+        self._radar(scan.source, scan.at_s, *measure.plots(scan.plots, self._height_m, off_m, off_deg))
 
     def view(self, view: View, others_x: Floats, others_p: Floats) -> list[int]:
         """One camera frame. `others` (n, 4), (n, 4, 4): vessels known by other means, predicted to the frame.
@@ -235,10 +236,12 @@ class Tracker:
         x[~firm], p[~firm] = kalman.predict(tab.x[rest], tab.p[rest], at_s - tab.t[rest], q)
         return Ahead(x=x, p=p, firm=np.flatnonzero(firm), modes=modes)
 
-    def _radar(self, source: str, at_s: float, z: Floats, r: Floats) -> None:
+    def _radar(self, source: str, at_s: float, z: Floats, r: Floats, amplitude_db: Floats) -> None:
         """The plots of one turn: update, start, confirm, end."""
         tab = self.table
         density = self.density.setdefault(source, ClutterDensity())
+        echoes = self.echoes.setdefault(source, FalseEchoes())
+        bright = echoes.brightness(z, amplitude_db)
         ahead = self._ahead(np.arange(len(tab)), at_s)
         false = density.at(z)
         hit = np.zeros(len(tab), dtype=np.bool_)
@@ -250,16 +253,24 @@ class Tracker:
         missed = ~tab.confirmed
         missed[rows] = False
         tab.score[missed] += math.log(1.0 - PD_NEW)
-        tab.score[rows] += log - np.log(false[cols])
+        # what is false here is a chance echo, or one that has come again and lies as near as a vessel's would
+        gain = bright[cols] + log - np.log(false[cols] + echoes.again(z[cols]) * np.exp(log) / PD_NEW)
+        # a past that speaks against a track does not count against what begins now (Page's test), nor bend its way
+        anew = tab.score[rows] + gain < bright[cols]
+        tab.score[rows] = np.where(anew, bright[cols], tab.score[rows] + gain)
+        again, cells = rows[anew], cols[anew]
+        tab.x[again], tab.p[again] = initiation.start(z[cells], r[cells], self._set.max_speed_mps)
         hit[rows] = True
         owner[cols] = rows
+        echoes.learn(z[owner < 0], amplitude_db[owner < 0])
         self.merged += self.duplicates.look(tab, hit, won, at_s)
-        self._start(at_s, z, r, owner, hit)
+        new = self._start(at_s, z, r, owner, hit)
+        tab.score[owner[new]] = bright[new]
         hit = np.concatenate((hit, np.ones(len(tab) - len(hit), dtype=np.bool_)))
         tab.history(source).record(hit, at_s, self._turns)
         turns_a_day = 86400.0 / max(self.sources[source].period_s, 0.5)
         doubt = density.per_turn * turns_a_day / self._set.false_tracks_per_day
-        self._settle(source, at_s, self._turns, owner, math.log(max(doubt, 1.0)))
+        self._settle(source, at_s, self._turns, owner, math.log(max(doubt, 1.0)), echoes)
 
     def _share(
         self, source: str, ahead: Ahead, z: Floats, r: Floats, false: Floats, at_s: float, hit: Bools, owner: Ints
@@ -333,7 +344,8 @@ class Tracker:
         tab.history(source).record(hit, at_s, self._windows)
         return self._settle(source, at_s, self._windows, owner, -math.inf)
 
-    def _start(self, at_s: float, z: Floats, r: Floats, owner: Ints, hit: Bools) -> None:
+    def _start(self, at_s: float, z: Floats, r: Floats, owner: Ints, hit: Bools) -> Ints:
+        """New tentative tracks; which positions start one. Fills `owner`."""
         tab = self.table
         seen = np.flatnonzero(hit & tab.confirmed)
         echo = initiation.unresolved(tab.x[seen], tab.p[seen], z, r)
@@ -341,11 +353,14 @@ class Tracker:
         owner[cols] = len(tab) + np.arange(len(cols))
         x, p = initiation.start(z[cols], r[cols], self._set.max_speed_mps)
         tab.append(x, p, at_s)
+        return cols
 
-    def _settle(self, source: str, at_s: float, policy: Policy, owner: Ints, enough: float) -> list[int]:
+    def _settle(
+        self, source: str, at_s: float, policy: Policy, owner: Ints, enough: float, echoes: FalseEchoes | None = None
+    ) -> list[int]:
         """Confirm, name and end rows after a look of `source`; the ids of the rows in `owner`.
 
-        `enough`: the score that a tentative track needs beside its M of N.
+        `enough`: the score that a tentative track needs beside its M of N; `echoes` learns from those that end.
         """
         tab, history = self.table, self.table.seen[source]
         reached, possible = history.confirmable(policy)
@@ -366,6 +381,9 @@ class Tracker:
             alive |= h.active
         if not alive.all():
             self.ended.note(tab, ~alive & tab.confirmed)
+            if echoes is not None:
+                nothing = ~alive & ~tab.confirmed
+                echoes.ended(tab.x[nothing, :2], history.second(nothing))
             tab.keep(alive)
         return ids
 
@@ -422,7 +440,7 @@ class Tracker:
         """For the checkpoint."""
         return [
             self.table.state(), self.bearings.state(), self.duplicates.state(), self.ended.state(),
-            [[n, d.state()] for n, d in self.density.items()],
+            [[n, d.state()] for n, d in self.density.items()], [[n, e.state()] for n, e in self.echoes.items()],
             [[n, s.last_s, s.period_s, s.camera] for n, s in self.sources.items()],
             [[i, list(v.items())] for i, v in self.votes.items()],
             [list(m) for m in self.merged], self.late,
@@ -430,12 +448,13 @@ class Tracker:
 
     def restore(self, data: Any) -> None:
         """Take over what `state` was made of."""
-        table, bearings, duplicates, ended, density, sources, votes, merged, self.late = data
+        table, bearings, duplicates, ended, density, echoes, sources, votes, merged, self.late = data
         self.table = TrackTable.restore(table)
         self.bearings = BearingTracks.restore(bearings)
         self.duplicates = Duplicates.restore(duplicates)
         self.ended = Ended.restore(ended)
         self.density = {n: ClutterDensity.restore(d) for n, d in density}
+        self.echoes = {n: FalseEchoes.restore(e) for n, e in echoes}
         self.sources = {n: Source(last_s=t, period_s=p, camera=c) for n, t, p, c in sources}
         self.votes = {i: dict(v) for i, v in votes}
         self.merged = [(a, b) for a, b in merged]
