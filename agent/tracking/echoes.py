@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TURNS = 2000
 AGAIN = 0.1  # how many false echoes come again, before anything is known ...
 AGAIN_N = 20.0  # ... as if so many had been seen
-AGAIN_MOST = 0.5
+AGAIN_LEAST, AGAIN_MOST = 0.02, 0.5
 STEP_DB, LOWEST_DB, STEPS = 2.0, -20.0, 64
 RINGS = 8  # each two of agent/tracking/density.py
 LEVEL_N = 30.0  # echoes of a ring from which on their amplitudes count
@@ -49,15 +49,16 @@ class FalseEchoes:
     """Of one radar."""
 
     def __init__(self) -> None:
-        self._ended: Floats = np.zeros((2 * RINGS, 2))  # tracks that came to nothing; those seen in their second turn
+        self._ended: Floats = np.zeros((2 * RINGS, 2))  # tracks that came to nothing; those seen in their second turn ...
+        self._chance: Floats = np.zeros(2 * RINGS)  # ... and how many of all would have been by mere chance
         self._level: Floats = np.zeros((RINGS, STEPS))
 
     def again(self, z: Floats) -> Floats:
         """How likely a false echo at the positions `z` (n, 2) is followed by another one in the next turn."""
-        seen, more = self._ended.sum(axis=0)
-        everywhere = (more + AGAIN_N * AGAIN) / (seen + AGAIN_N)
-        here = (self._ended[:, 1] + AGAIN_N * everywhere) / (self._ended[:, 0] + AGAIN_N)
-        return np.asarray(np.minimum(here, AGAIN_MOST)[rings(z)])
+        seen, more = self._ended[:, 0], self._ended[:, 1] - self._chance
+        everywhere = max((more.sum() + AGAIN_N * AGAIN) / (seen.sum() + AGAIN_N), 0.0)
+        here = (more + AGAIN_N * everywhere) / (seen + AGAIN_N)
+        return np.asarray(np.clip(here, AGAIN_LEAST, AGAIN_MOST)[rings(z)])
 
     def brightness(self, z: Floats, amplitude_db: Floats) -> Floats:
         """Log of how much likelier a vessel has this amplitude than a false echo there; 0 where it is nan."""
@@ -78,10 +79,15 @@ class FalseEchoes:
         """One turn's unexplained echoes."""
         keep = 1.0 - 1.0 / TURNS
         self._ended *= keep
+        self._chance *= keep
         self._level *= keep
         known = np.isfinite(amplitude_db)
         cell = rings(z[known]) // 2 * STEPS + _step(amplitude_db[known])
         self._level += np.bincount(cell, minlength=RINGS * STEPS).reshape(RINGS, STEPS)
+
+    def begun(self, z: Floats, chance: Floats) -> None:
+        """Tentative tracks that begin at `z` (n, 2); `chance`: of a false echo in the gate of their second turn."""
+        self._chance += np.bincount(rings(z), chance, 2 * RINGS)
 
     def ended(self, z: Floats, again: Bools) -> None:
         """Tentative tracks that ended at `z` (n, 2); `again`: whether they were seen in their second turn."""
@@ -91,13 +97,13 @@ class FalseEchoes:
 
     def state(self) -> list[Any]:
         """For the checkpoint."""
-        return [dump(self._ended), dump(self._level)]
+        return [dump(self._ended), dump(self._chance), dump(self._level)]
 
     @classmethod
     def restore(cls, data: Any) -> FalseEchoes:
         """What `state` was made of."""
         out = cls()
-        out._ended, out._level = (load(a) for a in data)
+        out._ended, out._chance, out._level = (load(a) for a in data)
         return out
 
 

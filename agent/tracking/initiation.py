@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SPEED_SHARE = 0.4  # of the greatest speed: one sigma of a new track's velocity, per axis
 UNRESOLVED_CHI2 = 4.0
+LIVES = 3.0  # turns: with 4 hits of 6 asked, three misses end it
 
 
 def start(z: Floats, r: Floats, max_speed_mps: float) -> tuple[Floats, Floats]:
@@ -29,6 +30,22 @@ def start(z: Floats, r: Floats, max_speed_mps: float) -> tuple[Floats, Floats]:
     p[:, :2, :2] = r
     p[:, 2, 2] = p[:, 3, 3] = (SPEED_SHARE * max_speed_mps) ** 2
     return x, p
+
+
+def area_m2(r: Floats, max_speed_mps: float, period_s: float, gate_chi2: float) -> Floats:
+    """Areas (n,) of the gates of tracks that began a turn ago at positions with covariances `r` (n, 2, 2)."""
+    s = 2.0 * r + np.eye(2) * (SPEED_SHARE * max_speed_mps * period_s) ** 2
+    return np.asarray(np.pi * gate_chi2 * np.sqrt(np.linalg.det(s)))
+
+
+def chance(mean: Floats) -> Floats:
+    """How likely the cheapest assignment gives a track an echo of chance, `mean` such echoes per gate.
+
+    Each such echo begins a track, too, that lives for `LIVES` turns, so that echoes and tracks thin each other out:
+    pairs grow with the gate's area as (echoes left)(tracks left).
+    """
+    some = np.exp(-(LIVES - 1.0) * mean)
+    return np.asarray((1.0 - some) / (LIVES - some))
 
 
 def within_reach(before: Floats, p: Floats, z: Floats, r: Floats, dt_s: Floats, max_speed_mps: float) -> Bools:

@@ -266,6 +266,8 @@ class Tracker:
         self.merged += self.duplicates.look(tab, hit, won, at_s)
         new = self._start(at_s, z, r, owner, hit)
         tab.score[owner[new]] = bright[new]
+        area = initiation.area_m2(r[new], self._set.max_speed_mps, self.sources[source].period_s, self._set.gate_chi2)
+        echoes.begun(z[new], initiation.chance(false[new] * area))
         hit = np.concatenate((hit, np.ones(len(tab) - len(hit), dtype=np.bool_)))
         tab.history(source).record(hit, at_s, self._turns)
         turns_a_day = 86400.0 / max(self.sources[source].period_s, 0.5)
