@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from bench.tracking import autoferry
@@ -26,10 +27,12 @@ def main() -> int:
     parser.add_argument("--seeds", choices=tuple(SEEDS), default="fresh")
     parser.add_argument("--peer", action="append", choices=("gnn", "jpda"), default=[], help="Stone Soup beside ours")
     parser.add_argument("--count", type=int, default=3, help="of seeds")
+    parser.add_argument("--scans", type=int, help="only the first so many: the peer takes its time")
     parser.add_argument("--without-ours", action="store_true")
     args = parser.parse_args()
     for name in args.scene or (*SCENES, "autoferry"):
         scenes = _scenes(name, range(SEEDS[args.seeds], SEEDS[args.seeds] + args.count))
+        scenes = [replace(s, moments=s.moments[: args.scans]) for s in scenes]
         for tracker in (*(() if args.without_ours else ("vigia",)), *args.peer):
             total = Score()
             for scene in scenes:

@@ -24,7 +24,9 @@ from agent.core import Core
 from agent.geo import NM_M
 from agent.messages import Plot, Scan, Tick, TrackPicture, TrackStatus
 from hardware_sim.fast.plots import BLOCK, RadarPlots
+from hardware_sim.radar.physics import Radar
 from hardware_sim.scenario import Scenario
+from hardware_sim.vessels import CLASSES
 from hardware_sim.world import World
 
 if TYPE_CHECKING:
@@ -160,10 +162,36 @@ def _near(p: Plot, place: tuple[float, float]) -> bool:
 
 
 def detection_range(kind: str, seed: int) -> dict[str, Any]:
-    """Where a class lying still at all aspects in turn is seen in 8 of 10 turns, in calm sea, and where it should be."""
-    shares, bearings = [], np.radians(np.arange(8) * 45.0)
+    """Where the plots show a class, at eight aspects, in 8 of 10 turns of a calm sea, and where they should."""
     ranges = np.arange(NEAR_M, FAR_M, STEP_M)
-    return {}
+    gain = CLASSES[kind].aspect_gain(np.arange(8) * 45.0)
+    radar = Radar(radar_plots(1, seed, [NOBODY], FAR_M)._table)  # noqa: SLF001 - the table as the scenario made it
+    heights = CLASSES[kind].radar_heights_m
+    lobes = np.array([radar.propagation(float(r), heights, 1) for r in ranges])
+    signal = radar.snr_at(CLASSES[kind].rcs_m2, ranges) * lobes * radar.hits**0.8
+    likely = (PFA ** (1.0 / (1.0 + signal[:, None] * gain))).mean(axis=1)
+    should = float(ranges[np.flatnonzero(likely >= PD)[-1]])
+    does = math.nan
+    for share in np.arange(1.3, 0.6, -0.025).tolist():
+        if share * should < FAR_M and _shown(kind, share * should, seed) >= PD:
+            does = share * should
+            break
+    return {
+        "bench": "detection-range", "kind": kind, "should_nm": round(should / NM_M, 2), "does_nm": round(does / NM_M, 2),
+        "off": round(does / should - 1.0, 3), "asked": 0.15,
+    }  # fmt: skip
+
+
+def _shown(kind: str, range_m: float, seed: int) -> float:
+    """In which share of a block's turns there is a plot of each of eight that lie around the radar."""
+    b = np.arange(8) * math.pi / 4.0
+    places = np.stack((range_m * np.sin(b), range_m * np.cos(b)), axis=1)
+    lying = [{"name": f"v{i}", "kind": kind, "route_m": [tuple(p)], "end": "hold"} for i, p in enumerate(places.tolist())]
+    p = radar_plots(1, seed, lying, FAR_M + 2000.0).block(0)
+    a = np.radians(p.bearing_deg)
+    x, y = p.range_m * np.sin(a), p.range_m * np.cos(a)
+    hits = [len(np.unique(p.turn[np.hypot(x - e, y - n) < 300.0])) for e, n in places]
+    return float(np.mean(hits)) / BLOCK
 
 
 def main() -> int:
