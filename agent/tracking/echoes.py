@@ -49,7 +49,9 @@ class FalseEchoes:
     """Of one radar."""
 
     def __init__(self) -> None:
-        self._ended: Floats = np.zeros((2 * RINGS, 2))  # tracks that came to nothing; those seen in their second turn ...
+        self._ended: Floats = np.zeros(
+            (2 * RINGS, 2)
+        )  # tracks that came to nothing; those seen in their second turn ...
         self._chance: Floats = np.zeros(2 * RINGS)  # ... and how many of all would have been by mere chance
         self._level: Floats = np.zeros((RINGS, STEPS))
 

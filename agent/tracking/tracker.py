@@ -260,6 +260,7 @@ class Tracker:
         tab.score[rows] = np.where(anew, bright[cols], tab.score[rows] + gain)
         again, cells = rows[anew], cols[anew]
         tab.x[again], tab.p[again] = initiation.start(z[cells], r[cells], self._set.max_speed_mps)
+        tab.history(source).active[again] = False  # its M of N begin anew, too
         hit[rows] = True
         owner[cols] = rows
         echoes.learn(z[owner < 0], amplitude_db[owner < 0])

@@ -1,6 +1,6 @@
-"""What days of a radar come to: false tracks, time to confirm, detection range. `python -m bench.tracking.sea --help`.
+"""What days of a radar come to: false tracks, time to confirm, detection range: `python -m bench.tracking.sea --help`.
 
-Examples: python -m bench.tracking.sea false --days 3; python -m bench.tracking.sea boat; python -m bench.tracking.sea range
+Examples: python -m bench.tracking.sea false --days 3; ... sea boat --runs 200; ... sea range
 
 The plots are those of hardware-sim's fast model (`hardware_sim/fast`), fed to the core as it is delivered. False
 tracks: an empty sea, whatever is confirmed is false; the bound is Poisson's, 95 % one-sided. Boat: IMO's 10 m boat
@@ -44,14 +44,18 @@ FAR_M, NEAR_M, STEP_M, STEP_TURNS = 40_000.0, 1000.0, 250.0, 64
 
 
 def radar_plots(sea: int, seed: int, vessels: list[dict[str, Any]], range_m: float = 6000.0) -> RadarPlots:
-    """A radar of 15 m height in that sea state, and who is there."""
+    """The plots of a radar of 15 m height in that sea state, and who is there."""
+    return RadarPlots(World(_scenario(sea, vessels, range_m), seed))
+
+
+def _scenario(sea: int, vessels: list[dict[str, Any]], range_m: float) -> Scenario:
     table = {
         "name": "bench", "title": "bench", "site": {"name": "bench", "lat": 43.0, "lon": -8.0, "height_m": HEIGHT_M},
         "camera": {"height_m": HEIGHT_M, "bearing_deg": 0.0, "hfov_deg": 50.0},
         "radar": {"height_m": HEIGHT_M, "range_m": range_m},
         "weather": {"sea_state": sea, "wind_mps": WIND_MPS[sea], "wind_from_deg": 300.0}, "vessel": vessels,
     }  # fmt: skip
-    return RadarPlots(World(Scenario.model_validate(table), seed))
+    return Scenario.model_validate(table)
 
 
 def scans(radar: RadarPlots, turns: int) -> Iterator[Scan]:
@@ -132,7 +136,9 @@ def boat(sea: int, runs: int, seed: int) -> dict[str, Any]:
         b, c = rng.uniform(0.0, 2.0 * math.pi, 2)
         x, y = BOAT_NM * NM_M * math.sin(b), BOAT_NM * NM_M * math.cos(b)
         way = [(x, y), (x + 1000.0 * math.sin(c), y + 1000.0 * math.cos(c))]
-        radar = radar_plots(sea, seed + 1 + run, [{"name": "b", "kind": BOAT, "length_m": 10.0, "route_m": way, "speed_mps": BOAT_MPS}])
+        radar = radar_plots(
+            sea, seed + 1 + run, [{"name": "b", "kind": BOAT, "length_m": 10.0, "route_m": way, "speed_mps": BOAT_MPS}]
+        )
         begin = (WARM_TURNS + 1) * radar.turn_s
         when = math.inf
         for k, scan in enumerate(scans(radar, 40)):
@@ -165,7 +171,7 @@ def detection_range(kind: str, seed: int) -> dict[str, Any]:
     """Where the plots show a class, at eight aspects, in 8 of 10 turns of a calm sea, and where they should."""
     ranges = np.arange(NEAR_M, FAR_M, STEP_M)
     gain = CLASSES[kind].aspect_gain(np.arange(8) * 45.0)
-    radar = Radar(radar_plots(1, seed, [NOBODY], FAR_M)._table)  # noqa: SLF001 - the table as the scenario made it
+    radar = Radar(_scenario(1, [NOBODY], FAR_M).radar)
     heights = CLASSES[kind].radar_heights_m
     lobes = np.array([radar.propagation(float(r), heights, 1) for r in ranges])
     signal = radar.snr_at(CLASSES[kind].rcs_m2, ranges) * lobes * radar.hits**0.8
@@ -177,7 +183,8 @@ def detection_range(kind: str, seed: int) -> dict[str, Any]:
             does = share * should
             break
     return {
-        "bench": "detection-range", "kind": kind, "should_nm": round(should / NM_M, 2), "does_nm": round(does / NM_M, 2),
+        "bench": "detection-range", "kind": kind, "should_nm": round(should / NM_M, 2),
+        "does_nm": round(does / NM_M, 2),
         "off": round(does / should - 1.0, 3), "asked": 0.15,
     }  # fmt: skip
 
@@ -186,7 +193,9 @@ def _shown(kind: str, range_m: float, seed: int) -> float:
     """In which share of a block's turns there is a plot of each of eight that lie around the radar."""
     b = np.arange(8) * math.pi / 4.0
     places = np.stack((range_m * np.sin(b), range_m * np.cos(b)), axis=1)
-    lying = [{"name": f"v{i}", "kind": kind, "route_m": [tuple(p)], "end": "hold"} for i, p in enumerate(places.tolist())]
+    lying = [
+        {"name": f"v{i}", "kind": kind, "route_m": [tuple(p)], "end": "hold"} for i, p in enumerate(places.tolist())
+    ]
     p = radar_plots(1, seed, lying, FAR_M + 2000.0).block(0)
     a = np.radians(p.bearing_deg)
     x, y = p.range_m * np.sin(a), p.range_m * np.cos(a)
@@ -198,7 +207,9 @@ def main() -> int:
     """One of the benches."""
     parser = argparse.ArgumentParser(prog="python -m bench.tracking.sea", description=__doc__)
     parser.add_argument("what", choices=("false", "boat", "range"))
-    parser.add_argument("--sea", type=int, action="append", choices=tuple(WIND_MPS), help="default: 3 and 5 (boat: 1, 3)")
+    parser.add_argument(
+        "--sea", type=int, action="append", choices=tuple(WIND_MPS), help="default: 3 and 5 (boat: 1, 3)"
+    )
     parser.add_argument("--days", type=float, default=3.0)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=10_001)

@@ -20,16 +20,17 @@ if TYPE_CHECKING:
     from bench.tracking.score import Estimate
 
 PEER = Path(__file__).resolve().parents[2] / ".venv-peers" / "stonesoup" / "bin" / "python"
+CONFIG = Config(site=Site(name="bench", lat=43.0, lon=-8.0, height_m=0.0))
 Q = 0.09  # m^2/s^3: the acceleration that [tracking] has by default, for the peer, too
 
 
 def ours(scene: Scene, tracking: Tracking | None = None) -> tuple[list[list[Estimate]], float]:
     """Firm tracks after each scan, and the seconds of CPU that the core took."""
-    core = Core(Config(site=Site(name="bench", lat=43.0, lon=-8.0, height_m=0.0), tracking=tracking or Tracking()))
+    core = Core(CONFIG.model_copy(update={"tracking": tracking or Tracking()}))
     out: list[list[Estimate]] = []
     seconds = 0.0
     for m in scene.moments:
-        scan = Scan(at_s=m.t, source="radar", plots=_plots(m), period_s=scene.period_s)
+        scan = Scan(at_s=m.t, source="radar", plots=plots_of(m), period_s=scene.period_s)
         began = time.process_time()
         core.step(scan)
         (picture, *_) = core.step(Tick(at_s=m.t))
@@ -48,7 +49,8 @@ def _state(t: Track) -> list[float]:
     return [t.east_m, t.north_m, t.sog_mps * math.sin(course), t.sog_mps * math.cos(course)]
 
 
-def _plots(m: Moment) -> tuple[Plot, ...]:
+def plots_of(m: Moment) -> tuple[Plot, ...]:
+    """A moment's plots as a driver gives them."""
     return tuple(
         Plot(
             at_s=m.t, source="radar", range_m=r, bearing_deg=b, sigma_range_m=sr, sigma_bearing_deg=sb,

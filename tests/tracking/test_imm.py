@@ -15,16 +15,18 @@ ACCELERATION = 0.3
 SIGMA = 12.0
 
 
-def follow(path: list[tuple[float, float]], seed: int = 1, dt: float = 2.5) -> tuple[imm.Modes, np.ndarray]:
+def follow(
+    path: list[tuple[float, float]], seed: int = 1, dt: float = 2.5, sigma: float = SIGMA
+) -> tuple[imm.Modes, np.ndarray]:
     """Modes after noisy plots along a path; and the combined state."""
     rng = np.random.default_rng(seed)
-    r = np.eye(2)[None] * SIGMA**2
+    r = np.eye(2)[None] * sigma**2
     x = np.array([[*path[0], 0.0, 0.0]])
-    p = np.diag([SIGMA**2, SIGMA**2, 100.0, 100.0])[None]
+    p = np.diag([sigma**2, sigma**2, 100.0, 100.0])[None]
     m = imm.spread(x, p)
     for place in path[1:]:
         m = imm.predict(m, np.array([dt]), ACCELERATION)
-        z = np.array([place]) + rng.normal(0.0, SIGMA, (1, 2))
+        z = np.array([place]) + rng.normal(0.0, sigma, (1, 2))
         m = imm.update_shared(m, np.array([0]), z, r, np.array([0.98]))
         assert m.mu.sum() == pytest.approx(1.0)
         assert np.all(np.linalg.eigvalsh(m.p[0]) > 0.0)
@@ -35,6 +37,18 @@ def test_a_held_course_is_cruise() -> None:
     m, x = follow([(20.0 * k, 3000.0 + 5.0 * k) for k in range(60)])
     assert m.mu[0, imm.CRUISE] > 0.8
     assert math.hypot(x[2] - 8.0, x[3] - 2.0) < 0.8
+
+
+def test_a_course_that_is_held_is_known_better_and_better() -> None:
+    """IMO's three minutes at 8 kn: within 5 deg and 0.5 kn in 95 % of 100 runs, sigma 23 m."""
+    off_deg, off_mps = [], []
+    for seed in range(100):
+        m, x = follow([(4.1 * 2.5 * k, 5000.0) for k in range(73)], seed, sigma=23.0)
+        off_deg.append(abs(math.degrees(math.atan2(x[3], x[2]))))
+        off_mps.append(abs(math.hypot(x[2], x[3]) - 4.1))
+        assert m.held_s[0] > 60.0
+    assert np.quantile(off_deg, 0.95) < 5.0
+    assert np.quantile(off_mps, 0.95) < 0.257
 
 
 def test_a_vessel_at_anchor_is_stop() -> None:
@@ -78,3 +92,4 @@ def test_a_track_gives_the_same_bits_whatever_stands_beside_it(seed: int, n: int
     assert together.x[-1].tobytes() == alone.x[0].tobytes()
     assert together.p[-1].tobytes() == alone.p[0].tobytes()
     assert together.mu[-1].tobytes() == alone.mu[0].tobytes()
+    assert together.held_s[-1].tobytes() == alone.held_s[0].tobytes()

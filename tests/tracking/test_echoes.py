@@ -1,0 +1,82 @@
+"""What a radar learns of its false echoes, and what that does to new tracks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.config.schema import Tracking
+from agent.messages import Plot, Scan
+from agent.tracking import initiation
+from agent.tracking.echoes import MOST, FalseEchoes
+from agent.tracking.tracker import Ids, Tracker
+
+HERE = np.array([[3000.0, 0.0]])
+
+
+def test_knowing_nothing_amplitude_says_nothing() -> None:
+    assert FalseEchoes().brightness(np.tile(HERE, (3, 1)), np.array([-5.0, 30.0, np.nan])) == pytest.approx([0, 0, 0])
+
+
+def test_what_is_stronger_than_the_false_echoes_is_likelier_a_vessel_within_bounds() -> None:
+    echoes, rng = FalseEchoes(), np.random.default_rng(1)
+    for _ in range(100):
+        echoes.learn(np.tile(HERE, (30, 1)), rng.uniform(10.0, 13.9, 30))
+    weak, bright, none = echoes.brightness(np.tile(HERE, (3, 1)), np.array([11.0, 24.0, np.nan]))
+    assert weak < 0.0 < bright <= MOST
+    assert none == 0.0
+
+
+def test_false_echoes_that_come_again_are_told_from_chance() -> None:
+    echoes = FalseEchoes()
+    z = np.tile(HERE, (1000, 1))
+    echoes.begun(z, np.full(1000, 0.2))
+    echoes.ended(z, np.arange(1000) < 300)
+    assert echoes.again(HERE)[0] == pytest.approx(0.1, abs=0.01)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(st.floats(10.0, 9e4), st.floats(-200.0, 200.0), st.booleans()), max_size=20))
+def test_a_restored_one_goes_on_the_same(rows: list[tuple[float, float, bool]]) -> None:
+    z = np.array([(r, 10.0) for r, _, _ in rows]).reshape(-1, 2)
+    db, again = np.array([a for _, a, _ in rows]), np.array([b for _, _, b in rows], dtype=np.bool_)
+    a = FalseEchoes()
+    a.learn(z, db)
+    a.begun(z, np.full(len(z), 0.1))
+    a.ended(z, again)
+    b = FalseEchoes.restore(a.state())
+    assert b.state() == a.state()
+    assert b.brightness(z, db).tobytes() == a.brightness(z, db).tobytes()
+    assert np.all((a.again(z) > 0.0) & (a.again(z) <= 0.5))
+
+
+def test_echoes_thin_each_other_out() -> None:
+    few, many = initiation.chance(np.array([0.01, 50.0]))
+    assert few == pytest.approx(0.01, rel=0.05)
+    assert many == pytest.approx(1.0 / 3.0, rel=0.01)
+
+
+def turns_to_confirm(amplitude_db: float) -> int:
+    """In a sea of weak echoes that the tracker has learned, for a boat that is seen in every turn."""
+    rng, tracker = np.random.default_rng(3), Tracker(Tracking(), 0.0, Ids())
+    for k in range(200):
+        sea = [(r, b, a) for r, b, a in zip(
+            6000.0 * np.sqrt(rng.random(30)) + 100.0, rng.uniform(0.0, 360.0, 30), rng.uniform(10.0, 12.0, 30),
+            strict=True,
+        )]  # fmt: skip
+        boat = [(4000.0 + 12.0 * k + rng.normal(0.0, 10.0), 45.0, amplitude_db)] if k >= 150 else []
+        plots = tuple(
+            Plot(at_s=2.5 * k, source="r", range_m=r, bearing_deg=b, sigma_range_m=15.0, sigma_bearing_deg=0.2,
+                 amplitude_db=a) for r, b, a in sea + boat
+        )  # fmt: skip
+        tracker.scan(Scan(at_s=2.5 * k, source="r", plots=plots, period_s=2.5))
+        if tracker.table.confirmed.any():
+            return k - 150
+    return 999
+
+
+def test_a_strong_boat_is_believed_sooner_than_one_as_weak_as_the_sea() -> None:
+    strong, weak = turns_to_confirm(22.0), turns_to_confirm(11.0)
+    assert 3 <= strong < weak < 15
