@@ -39,7 +39,7 @@ def _vessel() -> Floats:
     edge = 10.0 ** (np.arange(STEPS + 1) * STEP_DB / 10.0) - 1.0
     mean = 0.3 * 10.0 ** np.linspace(0.0, 2.0, 9)  # over the threshold: from often missed to always seen
     left = np.exp(-edge[None, :] / mean[:, None]).mean(axis=0)
-    return np.maximum(left[:-1] - left[1:], 1e-6)
+    return np.asarray(np.maximum(left[:-1] - left[1:], 1e-6))
 
 
 _VESSEL = _vessel()

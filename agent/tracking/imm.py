@@ -131,8 +131,8 @@ def update_bearing(m: Modes, bearing_rad: Floats, var_rad2: Floats) -> Modes:
     s = s + var
     like = (np.exp(-0.5 * kalman.wrap_pi(b - h) ** 2 / s) / np.sqrt(s)).reshape(n, MODES)
     x, p = kalman.update_bearing(x, p, b, var)
-    x, p = x.reshape(n, MODES, 5), p.reshape(n, MODES, 5, 5)
-    return Modes(x=x, p=p, mu=_posterior(m.mu * like), held_s=m.held_s)
+    mx, mp = x.reshape(n, MODES, 5), p.reshape(n, MODES, 5, 5)
+    return Modes(x=mx, p=mp, mu=_posterior(m.mu * like), held_s=m.held_s)
 
 
 def update_shared(m: Modes, row: Ints, z: Floats, r: Floats, beta: Floats) -> Modes:

@@ -170,7 +170,7 @@ def _near(p: Plot, place: tuple[float, float]) -> bool:
 def detection_range(kind: str, seed: int) -> dict[str, Any]:
     """Where the plots show a class, at eight aspects, in 8 of 10 turns of a calm sea, and where they should."""
     ranges = np.arange(NEAR_M, FAR_M, STEP_M)
-    gain = CLASSES[kind].aspect_gain(np.arange(8) * 45.0)
+    gain = CLASSES[kind].aspect_gain(np.arange(8, dtype=np.float64) * 45.0)
     radar = Radar(_scenario(1, [NOBODY], FAR_M).radar)
     heights = CLASSES[kind].radar_heights_m
     lobes = np.array([radar.propagation(float(r), heights, 1) for r in ranges])
