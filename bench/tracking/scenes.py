@@ -1,7 +1,7 @@
 """Radar plots of known targets: scenes that are hard in ways that seas are. Seeded; shares no code with the simulator.
 
 Promises:
-- a scene is a function of its name and seed; development uses seeds 1..99, figures that count use 1001 and up;
+- a scene is a function of its name and seed; development uses seeds 1..99, figures that count use 10001 and up;
 - errors are drawn with the sigmas that the plots state; two targets closer than the radar resolves (`RESOLVE_M`,
   `RESOLVE_DEG`) give one plot between them; what is not a target is clutter, uniform or denser near the radar.
 """

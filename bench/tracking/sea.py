@@ -89,10 +89,10 @@ def confirmed(core: Core, at_s: float) -> list[tuple[int, float, float]]:
 
 
 def false_tracks(sea: int, days: float, seed: int) -> Iterator[dict[str, Any]]:
-    """Counts so far, every six hours."""
+    """Counts so far, every hour of the radar."""
     radar, core = radar_plots(sea, seed, [NOBODY]), new_core()
     turns = math.ceil(days * 86_400.0 / radar.turn_s)
-    report = round(6 * 3600.0 / radar.turn_s)
+    report = round(3600.0 / radar.turn_s)
     found: dict[int, None] = {}
     plots = 0
     for k, scan in enumerate(scans(radar, turns), 1):
