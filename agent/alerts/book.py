@@ -4,6 +4,7 @@ Promises:
 - at most one open alert per rule and vessel; after it is cleared the same vessel raises none of that rule for its
   `cooldown_s`, however often the condition comes and goes;
 - all alerts about one vessel share a situation, over a lost and found track, a fusion, and a restart from a checkpoint;
+  a vessel that first shows itself on its way from the side of one that has a situation shares that one's;
 - a vessel that turns up where another one is coasting is not judged before it is clear whether it is the same one;
 - only vessels that are confirmed, move, and are seen now raise alerts (an AIS track counts as confirmed from its second
   report on); a vessel lost while its alert is open is reported as lost after `LOST_HOLD_S`, not before;
@@ -18,7 +19,7 @@ import math
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from agent.alerts.identity import NAME_S, PLACE_S, Ghost, Ghosts, nearest
+from agent.alerts.identity import NAME_S, PLACE_S, Ghost, Ghosts, left_side, nearest
 from agent.alerts.likelihood import likelihood
 from agent.messages import Alert, AlertState, Likelihood, RuleHealth, Severity, Track, TrackStatus
 from agent.packing import pack, unpack
@@ -129,12 +130,21 @@ class AlertBook:
                     old = nearest([g for v, g in self._present.items() if v in coasting and v not in taken], k)
                     if old is not None:
                         self._claims[t.id] = old
+                    else:
+                        self._join_side(k)
             self._ghosts.all.pop(t.id, None)
             if t.status is not TrackStatus.COASTING or t.id not in self._present:
                 self._present[t.id] = Ghost(
                     vessel=t.id, at_s=t.at_s, lost_s=math.inf, state=k.state, sigma_m=k.sigma_m, mmsi=t.mmsi
                 )
         return out
+
+    def _join_side(self, k: Known) -> None:
+        """Share the situation of the vessel that `k` comes from, if there is one."""
+        here = {v: g for v, g in self._present.items() if v in self._situations}
+        side = left_side(here.values(), k)
+        if side is not None:
+            self._situations.setdefault(k.track.id, self._situations[side])
 
     def _move(self, old: int, new: int, now_s: float) -> list[Alert | RuleHealth]:
         """Everything about vessel `old` is about vessel `new` from now on."""

@@ -21,6 +21,9 @@ NAME_S = 600.0
 NEAR_M = 200.0
 SPEED_SHARE = 0.35  # of its speed: how far off its course it may be found, per second
 DRIFT_MPS = 1.0
+SIDE_M = 100.0  # besides both positions' errors: two hulls, and a course that is not yet known well
+SIDE_S = 60.0  # from setting out to being a track of its own
+SIDE_MPS = 1.5  # slower ones have no way back that says where they come from
 TURN_MPS = 8.0  # how much its velocity may have changed, besides its own error
 
 
@@ -59,6 +62,25 @@ def nearest(ghosts: Iterable[Ghost], k: Known) -> int | None:
         if d is not None and (best is None or d < best[0]):
             best = (d, g.vessel)
     return best[1] if best is not None else None
+
+
+def left_side(present: Iterable[Ghost], k: Known) -> int | None:
+    """The vessel from whose side the new one `k` has set out; None if there is none.
+
+    That is one on `k`'s own way back, where it was `SIDE_S` ago at most. Of two that lay side by side the younger: the
+    older name stays with the echo that is left.
+    """
+    e, n, ve, vn = k.state
+    speed2 = ve * ve + vn * vn
+    if speed2 < SIDE_MPS**2:
+        return None
+    found = []
+    for g in present:
+        de, dn = g.state[0] - e, g.state[1] - n
+        ago_s = min(max(-(de * ve + dn * vn) / speed2, 0.0), SIDE_S)
+        if math.hypot(de + ve * ago_s, dn + vn * ago_s) <= SIDE_M + 3.0 * (g.sigma_m + k.sigma_m):
+            found.append(g.vessel)
+    return max(found, default=None)
 
 
 class Ghosts:

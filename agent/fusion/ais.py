@@ -33,6 +33,11 @@ HEARD_WINDOW_S = 600.0  # stations heard this lately prove how far the receiver 
 MAX_STATIONS = 20_000
 MOVING_KINDS = ("a", "b", "sart", "sar")
 SHOWN_KINDS = (*MOVING_KINDS, "aton")  # base stations stand ashore
+# Longest reporting intervals under way and at rest, by class (ITU-R M.1371-5, tables 1 and 2), and the speeds at which
+# they change: 3 kn for class A, 2 kn for class B.
+_UNDER_WAY_S = {"a": (10.0, 1.55), "b": (30.0, 1.03)}
+_AT_REST_S = 180.0
+SILENT_INTERVALS = 6.0  # so many in a row are not lost by chance while others are received
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,6 +63,14 @@ class Station:
         if self.kind in ("aton", "sart"):
             return self.kind
         return "sar-aircraft" if self.kind == "sar" else ship_class(self.ship_type)
+
+    def quiet_s(self, now_s: float) -> float:
+        """For how long it has sent nothing, once that is more than it may be silent; 0 until then."""
+        interval_s, moving_mps = _UNDER_WAY_S.get(self.kind, (_AT_REST_S, 0.0))
+        if self.x is None or math.hypot(self.x[2], self.x[3]) <= moving_mps:
+            interval_s = _AT_REST_S
+        silent_s = now_s - self.t_s
+        return silent_s if silent_s > SILENT_INTERVALS * interval_s else 0.0
 
 
 class AisBook:

@@ -41,7 +41,8 @@ class Known:
     """One vessel with what the rules ask about it.
 
     `kinds`: independent kinds of sensor that see it; `share`: hits among a contact's newest looks (0..1);
-    `confirmed_s`: since when it is a track to rely on (inf: not yet); `ais_reports`: position reports of its station.
+    `confirmed_s`: since when it is a track to rely on (inf: not yet); `ais_reports`: position reports of its station;
+    `ais_quiet_s`: for how long that station has been silent (0: not longer than it may be) while the site sees it.
     """
 
     track: Track
@@ -52,6 +53,7 @@ class Known:
     confirmed_s: float
     static: bool
     ais_reports: int
+    ais_quiet_s: float = 0.0
 
     @property
     def sigma_m(self) -> float:
@@ -218,7 +220,13 @@ class _Build:
         return Known(
             track=track, state=tuple(x.tolist()), kinds=kinds, share=share, hits=hits, confirmed_s=confirmed_s,
             static=static, ais_reports=station.reports if station else 0,
+            ais_quiet_s=station.quiet_s(self._now_s) if station and self._watched(contact, targets) else 0.0,
         )  # fmt: skip
+
+    def _watched(self, contact: int | None, targets: list[Reported]) -> bool:
+        """Whether something besides AIS shows it now."""
+        own = contact is not None and bool(self._contacts.confirmed[contact] and not self._contacts.coasting[contact])
+        return own or any(t.confirmed for t in targets)
 
     def _status(
         self, contact: int | None, targets: list[Reported], station: Station | None

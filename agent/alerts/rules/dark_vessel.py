@@ -3,7 +3,10 @@
 Promises:
 - nothing follows from silence unless the receiver is proven: heard lately, and able to reach as far as the vessel (by a
   station heard that far, or by `ais_reach_m`); otherwise the rule says that it is suspended;
-- the wait counts only while the receiver is heard, so that switching it on makes nobody dark.
+- the wait counts only while the receiver is heard, so that switching it on makes nobody dark;
+- a vessel whose AIS has gone silent, for longer than its class and speed allow, while the site goes on seeing it, waits
+  from its last report on;
+- what has neither moved nor ever sent AIS is not called a vessel: it may be a rock.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from agent.alerts.scene import Scene
     from agent.alerts.zones import Memory
     from agent.fusion.picture import Known
+
+MOVED_M = 50.0  # plus three sigmas: less than this is not a movement
 
 
 class Options(SpeedBand):
@@ -67,9 +72,15 @@ class DarkVessel(Rule[Options]):
         """On once the wait is over; off when AIS comes, or the vessel leaves the rule's zone or ranges."""
         opts, t = self.options, k.track
         within_m = opts.ais_within_m or 3.0 * scene.ais_gate_m
-        free_s = without_ais_s(k, scene, memory, within_m)
+        quiet = k.ais_quiet_s > 0.0
+        if quiet and not scene.ais_near(k, within_m):
+            memory["since"] = scene.now_s - k.ais_quiet_s
+            free_s = k.ais_quiet_s
+        else:
+            free_s = without_ais_s(k, scene, memory, within_m)
+        vessel = _is_vessel(k, memory)
         on = memory.get("on", 0.0) > 0.0
-        if t.mmsi is not None:
+        if t.mmsi is not None and not quiet:
             memory["on"] = 0.0
             name = f" as {t.name}" if t.name else ""
             return Verdict(on=False, reasons=(f"AIS now received{name}, MMSI {t.mmsi}",), codes=("ais-received",))
@@ -88,10 +99,13 @@ class DarkVessel(Rule[Options]):
             return Verdict(
                 on=None, blocked=f"AIS is proven to {reach_m / 1000.0:.0f} km only, and vessels are beyond it"
             )
-        if not due:
+        if not due or not vessel:
             return OFF
         memory["on"] = 1.0
         heard = f"hears stations to {scene.ais_reach_m / 1000.0:.0f} km" if scene.ais_reach_m else "is heard"
+        if quiet:
+            text = f"its AIS, MMSI {t.mmsi}, silent for {free_s:.0f} s while it is seen and the AIS receiver {heard}"
+            return Verdict(on=True, reasons=(text,), codes=("ais-silent",))
         text = (
             f"no AIS for {free_s:.0f} s within {within_m:.0f} m of a confirmed track of {' and '.join(t.sources)} "
             f"while the AIS receiver {heard}"
@@ -114,3 +128,14 @@ class DarkVessel(Rule[Options]):
         far = opts.min_range_m is None or range_m >= opts.min_range_m * (0.9 if on else 1.0)
         classed = not opts.classes or t.class_ in opts.classes
         return inside and near and far and classed and (on or opts.in_band(t.sog_mps))
+
+
+def _is_vessel(k: Known, memory: Memory) -> bool:
+    """Whether it has moved since it was first looked at, or has ever sent AIS. `memory` keeps the first place."""
+    if k.track.mmsi is not None:
+        memory["vessel"] = 1.0
+    e0, n0 = memory.setdefault("east", k.track.east_m), memory.setdefault("north", k.track.north_m)
+    sigma_m = max(memory.setdefault("sigma", k.sigma_m), k.sigma_m)
+    if math.hypot(k.track.east_m - e0, k.track.north_m - n0) > MOVED_M + 3.0 * sigma_m:
+        memory["vessel"] = 1.0
+    return memory.get("vessel", 0.0) > 0.0

@@ -1,0 +1,117 @@
+"""Who is called dark, and whose situation an alert belongs to: what is fixed, what goes silent, what parts company."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.alerts.identity import SIDE_M, SIDE_S, Ghost, left_side
+from agent.config.schema import Rule
+from agent.core import Core
+from agent.fusion.ais import SILENT_INTERVALS, Station
+from agent.fusion.picture import Known
+from agent.messages import Alert, AlertState, Track, TrackStatus
+
+from .world import Ship, World, alerts, config, run
+
+DARK = Rule(name="no AIS", kind="dark-vessel", options={"ais_wait_s": 60.0})
+FERRY = Ship(east=4000.0, north=6000.0, course=[(0.0, -4.0, 0.0)], mmsi=224000001)  # it proves that AIS is received
+
+
+def raised(ships: list[Ship], duration_s: float, rules: tuple[Rule, ...] = (DARK,)) -> list[Alert]:
+    effects = run(Core(config((), rules)), World(ships=[*ships, FERRY]).events(duration_s))
+    return [a for a in alerts(effects) if a.state is AlertState.RAISED]
+
+
+@pytest.mark.parametrize("from_s", [0.0, 100.0])
+def test_a_rock_is_not_called_dark_and_a_slow_boat_is(from_s: float) -> None:
+    rock = Ship(east=1500.0, north=2000.0, course=[(0.0, 0.0, 0.0)])
+    boat = Ship(east=-1500.0, north=2000.0, course=[(from_s, 1.2, 0.0)])
+    (alert,) = raised([rock, boat], 600.0)
+    e, n, _, _ = boat.at(alert.at_s)
+    assert math.hypot(alert.track.east_m - e, alert.track.north_m - n) < 100.0
+    assert alert.at_s <= from_s + 200.0  # 1.2 m/s: out of the errors of its place after two minutes
+
+
+def test_a_ship_that_switches_its_ais_off_is_dark_after_the_rule_s_wait() -> None:
+    ship = Ship(east=-2000.0, north=2500.0, course=[(0.0, 4.0, 0.0)], mmsi=224000002)
+    world = World(ships=[ship, FERRY])
+    events = [e for e in world.events(500.0) if not (getattr(e, "mmsi", None) == ship.mmsi and e.at_s > 200.0)]
+    (alert,) = (a for a in alerts(run(Core(config((), (DARK,))), events)) if a.state is AlertState.RAISED)
+    assert 255.0 <= alert.at_s <= 275.0
+    assert alert.track.mmsi == ship.mmsi
+    assert alert.reason_codes == ("ais-silent",)
+
+
+def test_a_ship_whose_ais_and_echo_end_together_is_not_dark() -> None:
+    ship = Ship(east=-2000.0, north=2500.0, course=[(0.0, 4.0, 0.0)], mmsi=224000002, until_s=200.0)
+    assert not raised([ship], 500.0)
+
+
+@given(
+    kind=st.sampled_from(["a", "b", "sart"]), speed=st.floats(0.0, 20.0), age_s=st.floats(0.0, 600.0),
+)  # fmt: skip
+def test_silence_counts_only_beyond_six_of_the_longest_intervals_of_its_class(
+    kind: str, speed: float, age_s: float
+) -> None:
+    s = Station(mmsi=1, kind=kind, source="ais", heard_s=0.0, x=np.array([0.0, 0.0, speed, 0.0]), p=np.eye(4))
+    moving = {"a": speed > 1.55, "b": speed > 1.03}.get(kind, False)
+    longest_s = {"a": 10.0, "b": 30.0}[kind] if moving else 180.0
+    assert s.quiet_s(age_s) == (age_s if age_s > SILENT_INTERVALS * longest_s else 0.0)
+
+
+def new(e: float, n: float, ve: float, vn: float) -> Known:
+    track = Track(
+        at_s=100.0, id=9, lat=43.0, lon=-8.0, east_m=e, north_m=n, cog_deg=0.0, sog_mps=math.hypot(ve, vn),
+        cov=tuple(tuple(25.0 if i == j else 0.0 for j in range(4)) for i in range(4)), status=TrackStatus.CONFIRMED,
+        sources=("radar-1",), confidence=0.9,
+    )  # fmt: skip
+    return Known(
+        track=track, state=(e, n, ve, vn), kinds=1, share=1.0, hits=6, confirmed_s=100.0, static=False, ais_reports=0
+    )
+
+
+def ghost(vessel: int, e: float = 0.0, n: float = 0.0) -> Ghost:
+    return Ghost(vessel=vessel, at_s=100.0, lost_s=math.inf, state=(e, n, 0.0, 0.0), sigma_m=5.0, mmsi=None)
+
+
+@given(
+    course=st.floats(0.0, 2.0 * math.pi), speed=st.floats(2.0, 30.0), ago_s=st.floats(0.0, 2.0 * SIDE_S),
+    off_m=st.floats(-400.0, 400.0),
+)  # fmt: skip
+def test_who_comes_from_whose_side(course: float, speed: float, ago_s: float, off_m: float) -> None:
+    ve, vn = speed * math.sin(course), speed * math.cos(course)
+    across = off_m * math.cos(course), -off_m * math.sin(course)
+    k = new(ve * ago_s + across[0], vn * ago_s + across[1], ve, vn)
+    way_m = max(ago_s - SIDE_S, 0.0) * speed
+    near = math.hypot(off_m, way_m) <= SIDE_M + 30.0
+    if abs(math.hypot(off_m, way_m) - SIDE_M - 30.0) > 0.01:
+        assert left_side([ghost(3)], k) == (3 if near else None)
+
+
+def test_of_two_side_by_side_the_younger_has_left_and_nobody_leaves_the_side_of_one_ahead() -> None:
+    k = new(200.0, 0.0, 10.0, 0.0)
+    assert left_side([ghost(3), ghost(7, 20.0), ghost(8, 5000.0)], k) == 7
+    assert left_side([ghost(3, 900.0)], k) is None
+    standing = dataclasses.replace(k, state=(50.0, 0.0, 0.5, 0.0))
+    assert left_side([ghost(3)], standing) is None
+
+
+def test_the_boat_that_leaves_a_ship_s_side_belongs_to_its_situation() -> None:
+    """It came with the ship, as one echo; another boat far off has a situation of its own."""
+    ship = Ship(east=-1000.0, north=3000.0, course=[(0.0, 0.0, 2.0)])
+    boat = Ship(east=-980.0, north=3000.0, course=[(0.0, 0.0, 2.0), (200.0, 12.0, 0.0)], from_s=195.0)
+    other = Ship(east=3000.0, north=1000.0, course=[(0.0, 3.0, 0.0)], from_s=100.0)
+    fast = Rule(name="fast", kind="speed", options={"min_mps": 10.0})
+    found = raised([ship, boat, other], 400.0, (DARK, fast))
+    situations: dict[str, set[int]] = {}
+    for a in found:
+        who = "other" if a.track.east_m > 2900.0 and a.track.north_m < 1500.0 else "pair"
+        situations.setdefault(who, set()).add(a.situation)
+    assert {a.rule for a in found} == {"dark-vessel", "speed"}
+    assert {who: len(s) for who, s in situations.items()} == {"pair": 1, "other": 1}
