@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
     if args.diff is not None:
         return _diff(args, loaded.config)
     counts = {"events": 0, "tracks": 0, "alerts": 0}
+    encode = json.JSONEncoder(ensure_ascii=False).encode
     with ExitStack() as stack:
         tracks = _output(stack, args.tracks)
         alerts = _output(stack, args.alerts if args.alerts is not None or args.tracks else "-")
@@ -63,8 +64,8 @@ def run(args: argparse.Namespace) -> int:
             for effect in effects:
                 if isinstance(effect, TrackPicture):
                     counts["tracks"] += len(effect.tracks)
-                    for track in effect.tracks if tracks is not None else ():
-                        print(json.dumps(track_json(track), ensure_ascii=False), file=tracks)
+                    if tracks is not None:
+                        tracks.writelines(encode(track_json(track)) + "\n" for track in effect.tracks)
                 elif isinstance(effect, Alert):
                     counts["alerts"] += 1
                     if alerts is not None:

@@ -188,7 +188,7 @@ def _made(cls: type[Any], row: dict[str, Any], number: int) -> Any:
         value = row.get(name, row.get(key))
         if value is None:
             value = default
-        if type(value) is float and hint is float and math.isfinite(value):  # nearly all there are
+        if type(value) is hint and (hint is not float or math.isfinite(value)):  # nearly all there are
             values[name] = value
         elif value is not None:
             values[name] = _value(hint, value, f"line {number}: '{key}' of a {_name(cls)}")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 DENSE_LIMIT = 250_000
 _CHUNK = 400_000
+_TABLE = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,12 @@ def near(a: Floats, b: Floats, reach_m: Floats) -> Iterator[tuple[Ints, Ints]]:
     """(row, col) with |a - b| at most `reach_m[row]` east and north, in chunks; `a` (n, 2), `b` (m, 2)."""
     order = np.argsort(b[:, 0], kind="stable")
     east = b[order, 0]
+    if len(a) * len(b) <= _TABLE:  # few: a table of all pairs takes fewer steps, and gives the same in the same order
+        close = np.abs(a[:, 1, None] - b[order, 1]) <= reach_m[:, None]
+        low, high = (a[:, 0] - reach_m)[:, None], (a[:, 0] + reach_m)[:, None]
+        row, rank = np.nonzero(close & (east >= low) & (east <= high))
+        yield row, order[rank]
+        return
     lo = np.searchsorted(east, a[:, 0] - reach_m, side="left")
     count = np.searchsorted(east, a[:, 0] + reach_m, side="right") - lo
     start = 0

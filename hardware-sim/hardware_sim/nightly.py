@@ -1,22 +1,26 @@
 """`nightly`: many simulated days through a box's core, scenario after scenario, seed after seed, and a table of scores.
 
 Promises:
-- each run is a process each of `run --fast`, `vigia replay` and `score`, on files that anyone can make again from the
+- each run is `run --fast`, a process of `vigia replay`, and `score`, on files that anyone can make again from the
   scenario and seed in the table; simulator and box meet in those files only;
 - the seeds are new ones from `--seed` on; scenarios take turns until the days are over;
 - DIR/nightly.jsonl holds one line per run, DIR/nightly.md the tables; nothing is left out of either: a run that failed
-  ends the night with its sentence.
+  ends the night with its sentence;
+- after `--minutes` no run begins any more: the table says how many days there were.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +28,8 @@ import numpy as np
 
 from hardware_sim import box, scenario
 from hardware_sim.errors import DeviceError, UsageError
+from hardware_sim.fast.run import write
+from hardware_sim.score.report import score_files
 
 if TYPE_CHECKING:
     import argparse
@@ -56,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scenario", action="append", default=[], help="only these (default: all that come with it)")
     parser.add_argument("--tick", type=float, default=5.0, metavar="S", help="how often the box judges (default 5)")
     parser.add_argument("--jobs", type=int, default=1, help="runs at once (default 1)")
+    parser.add_argument("--minutes", type=float, default=math.inf, metavar="M", help="begin no run later than this")
     parser.add_argument("--vigia", default="vigia", help="the box's program")
     parser.add_argument("--out", type=Path, default=Path("nightly-out"), metavar="DIR")
     parser.add_argument("--keep", action="store_true", help="keep every run's files")
@@ -72,8 +79,15 @@ def run(args: argparse.Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     rows: list[dict[str, Any]] = []
-    with ThreadPoolExecutor(args.jobs) as pool, (args.out / "nightly.jsonl").open("w", encoding="utf-8") as file:
-        for row in pool.map(lambda task: _one(task, program, args), tasks):
+    until_s = began + 60.0 * args.minutes
+    own = partial(_one, program=program, out=args.out, tick_s=args.tick, keep=args.keep, until_s=until_s)
+    with (
+        ProcessPoolExecutor(args.jobs, get_context("spawn")) as pool,
+        (args.out / "nightly.jsonl").open("w", encoding="utf-8") as file,
+    ):
+        for row in pool.map(own, tasks):
+            if row is None:
+                continue
             rows.append(row)
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
             file.flush()
@@ -99,38 +113,36 @@ def plan(names: tuple[str, ...], days: float, first_seed: int) -> list[Task]:
     return tasks
 
 
-def _one(task: Task, program: str, args: argparse.Namespace) -> dict[str, Any]:
-    folder = args.out / f"{Path(task.scenario).stem}-{task.seed}"
+def _one(task: Task, *, program: str, out: Path, tick_s: float, keep: bool, until_s: float) -> dict[str, Any] | None:
+    """One run, in a process that goes on to the next one: only the box starts anew. None after `until_s`."""
+    if time.monotonic() > until_s:  # one clock for all processes of a machine
+        return None
+    folder = out / f"{Path(task.scenario).stem}-{task.seed}"
     folder.mkdir(exist_ok=True)
-    config = box.config(scenario.load(task.scenario), tick_s=args.tick)
-    (folder / "box.toml").write_text(config, encoding="utf-8")
-    ours = [sys.executable, "-m", "hardware_sim"]
-    simulated = _timed(
-        [*ours, "run", task.scenario, "--fast", "--seed", str(task.seed), "--duration", str(task.duration_s),
-         "--tick", str(args.tick), "--out", "."],
-        folder,
-    )  # fmt: skip
-    replayed = _timed(
-        [program, "replay", "-c", "box.toml", "--events", "events.jsonl",
-         "--tracks", "tracks.jsonl", "--alerts", "alerts.jsonl"],
-        folder,
-    )  # fmt: skip
-    scored = _timed([*ours, "score", "truth.jsonl", "tracks.jsonl", "alerts.jsonl", "--out", "score.json"], folder)
-    score = json.loads((folder / "score.json").read_text(encoding="utf-8"))
-    del score["tracks"]["over_time"], score["tracks"]["first_tracked_s"]
-    if not args.keep:
-        shutil.rmtree(folder)
-    return {**score, "simulate_s": simulated, "replay_s": replayed, "score_s": scored}
-
-
-def _timed(command: list[str], folder: Path) -> float:
-    """Run one step; seconds on the clock."""
+    world = scenario.load(task.scenario)
+    (folder / "box.toml").write_text(box.config(world, tick_s=tick_s), encoding="utf-8")
     began = time.monotonic()
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603 - our own programs
+    write(world, task.seed, task.duration_s, folder, tick_s)
+    simulated = time.monotonic()
+    _replay(program, folder)
+    replayed = time.monotonic()
+    score = score_files(*(folder / f"{name}.jsonl" for name in ("truth", "tracks", "alerts")))
+    scored = time.monotonic()
+    (folder / "score.json").write_text(json.dumps(score, ensure_ascii=False), encoding="utf-8")
+    del score["tracks"]["over_time"], score["tracks"]["first_tracked_s"]
+    if not keep:
+        shutil.rmtree(folder)
+    took = {"simulate_s": simulated - began, "replay_s": replayed - simulated, "score_s": scored - replayed}
+    return {**score, **{step: round(s, 3) for step, s in took.items()}}
+
+
+def _replay(program: str, folder: Path) -> None:
+    command = [program, "replay", "-c", "box.toml", "--events", "events.jsonl"]
+    command += ["--tracks", "tracks.jsonl", "--alerts", "alerts.jsonl"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603 - the box's program
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise DeviceError(f"{' '.join(command[:3])} in {folder} ended with {done.returncode}: {said}")
-    return round(time.monotonic() - began, 3)
 
 
 def report(rows: list[dict[str, Any]], wall_s: float, tick_s: float) -> str:
