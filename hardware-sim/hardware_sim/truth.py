@@ -9,6 +9,7 @@ Promises:
   names a zone, is inside it; it comes once per vessel;
 - `speed` is due when a vessel of which it is expected first goes at `min_mps` within the radar's range (and in the
   zone, if one is named), once;
+- `rendezvous` and `loitering` are what `hardware_sim.gatherings` finds in the vessels' motion, asked for or not;
 - `ais-off`, `ais-on`, `ais-shift` and `sart-on` come from the vessels' tables;
 - a line with `clutter` is about something that is no vessel: to track it is no mistake, and no merit.
 """
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hardware_sim.gatherings import Gatherings
 from hardware_sim.geo import edge_distance_m, inside_many
 
 if TYPE_CHECKING:
@@ -95,10 +97,11 @@ class Found:
         self._vessels = {v.id: v for v in world.vessels}
         self._said: set[tuple[str, str, str | None]] = set()
         self._near_since: dict[str, float] = {}
+        self._gatherings = Gatherings(world)
 
     def between(self, since_s: float, until_s: float) -> list[dict[str, Any]]:
         """What happens in (since, until], in order. Spans have to be asked for in order."""
-        found = events(self._world, since_s, until_s)
+        found = events(self._world, since_s, until_s) + self._gatherings.between(since_s, until_s)
         for expect in self._world.scenario.expect:
             key = (expect.rule, expect.vessel, expect.zone)
             if expect.rule in ("dark-vessel", "speed") and key not in self._said:
