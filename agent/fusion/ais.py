@@ -37,7 +37,8 @@ SHOWN_KINDS = (*MOVING_KINDS, "aton")  # base stations stand ashore
 # they change: 3 kn for class A, 2 kn for class B.
 _UNDER_WAY_S = {"a": (10.0, 1.55), "b": (30.0, 1.03)}
 _AT_REST_S = 180.0
-SILENT_INTERVALS = 6.0  # so many in a row are not lost by chance while others are received
+SILENT_INTERVALS = 6.0  # so many in a row are not lost by chance while others are received ...
+LOST_INTERVALS = 2.0  # ... but the first ones may have been: silence counts from behind them
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,12 +66,12 @@ class Station:
         return "sar-aircraft" if self.kind == "sar" else ship_class(self.ship_type)
 
     def quiet_s(self, now_s: float) -> float:
-        """For how long it has sent nothing, once that is more than it may be silent; 0 until then."""
+        """For how long it has sent nothing that was due, once that is more than chance; 0 until then."""
         interval_s, moving_mps = _UNDER_WAY_S.get(self.kind, (_AT_REST_S, 0.0))
         if self.x is None or math.hypot(self.x[2], self.x[3]) <= moving_mps:
             interval_s = _AT_REST_S
         silent_s = now_s - self.t_s
-        return silent_s if silent_s > SILENT_INTERVALS * interval_s else 0.0
+        return silent_s - LOST_INTERVALS * interval_s if silent_s > SILENT_INTERVALS * interval_s else 0.0
 
 
 class AisBook:
