@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ from agent.drivers.camera.url import parse
 from agent.errors import ConfigError, InputError, SensorUnavailable, UnsupportedError
 from agent.transport.base import EndOfData
 from camera.mjpeg_server import Camera, jpeg, number_of, part, steady, wait_until
+from hardware_sim.devices import h264
+from hardware_sim.devices import rtsp as simulated_rtsp
+from sim.test_rtsp import Camera as SimulatedCamera
 from support.clock import ManualClock
 
 if TYPE_CHECKING:
@@ -147,6 +151,19 @@ def test_an_open_socket_that_sends_nothing_more_is_told_by_time(
     source = connect(camera(script).url())
     assert number_of(next_frame(source).image) == 3
     assert "though" in until_gone(source)
+
+
+def test_a_stream_of_broken_pictures_only_is_opened_anew(
+    camera: Callable[..., Camera], connect: Callable[..., FrameSource]
+) -> None:
+    def script() -> Iterator[bytes | float]:
+        while True:
+            yield part(b"\xff\xd8 no picture \xff\xd9")
+            yield 0.05
+
+    source = connect(camera(script).url())
+    assert "can be decoded" in until_gone(source)
+    assert source.counters["broken"] > 1
 
 
 def test_a_killed_camera_is_gone_and_can_be_opened_again(
@@ -380,6 +397,32 @@ def rtsp() -> Iterator[tuple[str, subprocess.Popen[str]]]:
         yield f"127.0.0.1:{int(process.stdout.readline())}", process
         process.stdin.close()
         process.kill()
+
+
+def test_the_key_picture_that_a_camera_begins_with_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch, connect: Callable[..., FrameSource]
+) -> None:
+    monkeypatch.setattr(h264, "KEY_EVERY_S", 3600.0)
+    monkeypatch.setattr(simulated_rtsp, "KEYS_AT_START", 1)
+    with closing(SimulatedCamera()) as simulated:
+        for _ in range(2):
+            source = connect(simulated.url)
+            assert next_frame(source).image.shape == (240, 320, 3)
+            source.close()
+
+
+def test_a_stream_joined_between_two_key_pictures_is_no_stall(
+    monkeypatch: pytest.MonkeyPatch, connect: Callable[..., FrameSource]
+) -> None:
+    monkeypatch.setattr(h264, "KEY_EVERY_S", 7.0)
+    with closing(SimulatedCamera()) as simulated:
+        early = connect(simulated.url)
+        next_frame(early)
+        monkeypatch.setattr(simulated_rtsp, "KEYS_AT_START", 0)
+        late = connect(simulated.url, CameraOptions(fps=25.0, stall_s=0.5))
+        assert next_frame(late).image.shape == (240, 320, 3)
+        early.close()
+        late.close()
 
 
 def test_rtsp_frames_a_stall_told_by_time_and_a_refused_login(

@@ -2,6 +2,7 @@
 
 Promises:
 - time-outs are set when opening: a dead server costs seconds, not half a minute;
+- a stream that was joined between two key pictures is waited for: it is no stall;
 - a grab that took as long as the time-out is a stall, whatever it returned: OpenCV then hands out old pictures;
 - one decoder thread: more would hold pictures back, and memory with them.
 """
@@ -9,6 +10,7 @@ Promises:
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from pathlib import Path
@@ -25,11 +27,16 @@ if TYPE_CHECKING:
     from agent.drivers.camera.base import U8
     from agent.drivers.camera.url import CameraUrl
 
-OPEN_TIMEOUT_MS = 6_000
-READ_TIMEOUT_MS = 5_000
+CONNECT_S = 6.0
+# Nothing can be decoded before a key picture; cameras send one every 1 to 10 s, and some say nothing before it. FFmpeg
+# opens a stream by looking at its beginning, and one that was opened without gives no picture ever. OpenCV takes these
+# when opening and never again, so a stall later on is told by `stall_s`, not by them.
+OPEN_TIMEOUT_MS = READ_TIMEOUT_MS = 20_000
 _STALL_S = 0.9 * READ_TIMEOUT_MS / 1000.0
-# TCP: no torn pictures. No buffer, no analysis: opens in 0.1 s and starts with the newest picture, not a second of old.
-RTSP_FLAGS = "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay|analyzeduration;0|probesize;32"
+_PORTS = {"rtsp": 554, "rtsps": 322}
+# TCP: no torn pictures. No analysis: opens at once and starts with the newest picture, not a second of old. Not
+# `nobuffer`: FFmpeg then throws away what it looked at while opening, the key picture that a camera begins with.
+RTSP_FLAGS = "rtsp_transport;tcp|flags;low_delay|analyzeduration;0|probesize;32"
 _ENV = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 _env_lock = threading.Lock()
 
@@ -37,13 +44,20 @@ _env_lock = threading.Lock()
 class Rtsp(Grabber):
     """An RTSP stream over TCP."""
 
+    first_s = READ_TIMEOUT_MS / 1000.0
+
     def __init__(self, url: CameraUrl) -> None:
         self._url = url
         self._capture: cv2.VideoCapture | None = None
 
     def open(self) -> None:
-        """Connect and read the stream's description."""
+        """Connect, read the stream's description and its first packet."""
         _quiet()
+        try:  # a machine that is off need not take the time of one that waits for its key picture
+            port = self._url.port or _PORTS[self._url.scheme]
+            socket.create_connection((self._url.host, port), CONNECT_S).close()
+        except OSError as e:
+            raise SensorUnavailable(f"{self._url.shown}: no connection ({e}); check that the camera is on.") from e
         settings = [
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS,
             cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_TIMEOUT_MS,

@@ -36,10 +36,12 @@ class Grabber(ABC):
     """The blocking side of one camera. All calls but `abort` come from one thread.
 
     `cheap`: taking a picture costs nothing (it is still coded bytes). `media_s`: place in a recording, None when live.
-    `errors`: broken parts of the stream so far.
+    `errors`: broken parts of the stream so far. `first_s`: how long an open stream may take to its first picture,
+    because it may begin between two key pictures.
     """
 
     cheap = False
+    first_s = 0.0
     media_s: float | None = None
     errors = 0
 
@@ -80,20 +82,22 @@ class LiveSource(FrameSource):
         self._handed = -1  # number of the picture handed out last
         self._last_new = 0.0  # monotonic time of the last grab
         self._last_handed = -1e9
+        self._broken_since: float | None = None
 
     def open(self) -> None:
         """Start the thread and wait until it is connected."""
         with self._changed:
             if self._thread is not None or self._closed:
                 raise SensorUnavailable(f"{self.shown}: a camera is opened once; make a new source to reopen it.")
+            limit_s = OPEN_TIMEOUT_S + self._grabber.first_s
             self._thread = threading.Thread(target=self._work, name=f"camera {self.shown}", daemon=True)
             self._thread.start()
-            self._changed.wait_for(lambda: self._opened or self._error or self._closed, OPEN_TIMEOUT_S)
+            self._changed.wait_for(lambda: self._opened or self._error or self._closed, limit_s)
             opened, error = self._opened, self._error
         if opened:
             return
         self.close()
-        raise error or SensorUnavailable(f"{self.shown}: no answer within {OPEN_TIMEOUT_S:g} s; is the camera on?")
+        raise error or SensorUnavailable(f"{self.shown}: no answer within {limit_s:g} s; is the camera on?")
 
     def _read(self, timeout_s: float) -> Frame | None:
         end = time.monotonic() + timeout_s
@@ -119,9 +123,10 @@ class LiveSource(FrameSource):
                 self._handed = got[2]
             image = decoded(got[0])
             if image is not None:
-                self._last_handed = time.monotonic()
+                self._last_handed, self._broken_since = time.monotonic(), None
                 return Frame(image=image, at=got[1], number=got[2])
             self._undecodable += 1
+            self._raise_if_all_broken()
 
     def _over(self) -> bool:
         return self._closed or self._error is not None
@@ -134,9 +139,24 @@ class LiveSource(FrameSource):
 
     def _raise_if_stalled(self) -> None:
         age = time.monotonic() - self._last_new
-        if self._opened and age > self.options.stall_s:
+        if not self._opened or age <= self.options.stall_s:
+            return
+        if self._grabbed:
             raise SensorUnavailable(
                 f"{self.shown}: no new picture for {age:.0f} s though the stream is open; reopening."
+            )
+        if age > self._grabber.first_s:
+            raise SensorUnavailable(
+                f"{self.shown}: the stream is open, but no picture came in {age:.0f} s; if the camera is well, set its "
+                "interval of key pictures (I frames, GOP) to 2 s."
+            )
+
+    def _raise_if_all_broken(self) -> None:
+        now = time.monotonic()
+        self._broken_since = now if self._broken_since is None else self._broken_since
+        if now - self._broken_since > self.options.stall_s:
+            raise SensorUnavailable(
+                f"{self.shown}: not one picture of the last {now - self._broken_since:.0f} s can be decoded; reopening."
             )
 
     def close(self) -> None:
