@@ -26,6 +26,9 @@ BENCHMARKS = {
     "core": "events a second through the core; a scan of 1,000 targets and 1,000 false plots",
     "radar-decode": "CAT240 messages a second beside asterix-decoder, TTM beside pynmea2",
     "vision": "the camera's path against bare inference, plain decoding, and NMS and letterbox of others",
+    "vision-tracks": "tracks in the picture beside ByteTrack, OC-SORT and BoT-SORT on the same boxes",
+    "vision-tiles": "tiles and the merge of their boxes beside sahi",
+    "camera-cycles": "cameras opened, struck by faults and closed --rounds times: handles, threads, memory",
     "video": "radar video of 4096 x 2048 at 24 rpm to plots: times real time on one core, memory",
     "cost": "memory, start and CPU at rest of the whole agent on simulated sensors",
     "outbox-chaos": "kill -9 of the agent, broker outages, bad links and full disks against mosquitto",
@@ -38,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "name", choices=("all", *BENCHMARKS), help="; ".join(f"{k}: {v}" for k, v in BENCHMARKS.items())
     )
     parser.add_argument("--json", action="store_true", help="only the JSON objects, no table")
-    parser.add_argument("--rounds", type=int, default=50, help="of outbox-chaos: how many kills")
+    parser.add_argument("--rounds", type=int, default=50, help="of outbox-chaos and camera-cycles: how many")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, metavar="DIR")
 
