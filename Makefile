@@ -41,7 +41,7 @@ lint: $(VENV)/.test
 peers: $(PEERS)
 
 # the benchmarks alone want the large ones
-TEST_PEERS := $(filter-out .venv-peers/vision/.ready,$(PEERS))
+TEST_PEERS := $(filter-out $(patsubst %,.venv-peers/%/.ready,vision sahi trackers),$(PEERS))
 
 test: lint $(TEST_PEERS)
 	$(BIN)/pytest $(ARGS)

@@ -6,6 +6,7 @@ is counted. A stream of H.264 that breaks while it plays is not among them: that
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from agent.clock import SystemClock
 from agent.drivers.camera.base import CameraOptions
 from agent.drivers.camera.open import open_camera
 from agent.errors import VigiaError
+from agent.runtime.children import MALLOC
 from agent.transport.base import EndOfData
 
 if TYPE_CHECKING:
@@ -39,6 +41,14 @@ _SETTLE_S = 5.0
 
 def measure(*, rounds: int, seed: int) -> dict[str, Any]:  # noqa: ARG001 - nothing here is random
     """Handles and threads at the start (warm) and the end, growth of PSS over the cycles by a straight line, MB."""
+    command = [sys.executable, "-m", "agent.cli.bench_camera_cycles", str(rounds)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | MALLOC)  # noqa: S603 - our own module
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
+
+
+def main(rounds: int) -> dict[str, Any]:
+    """The figures, of this process: started as the parent starts a camera's process."""
     cv2.setNumThreads(1)
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # before the first use of FFmpeg: broken files are meant
     with tempfile.TemporaryDirectory(prefix="vigia-cycles-") as name:
@@ -46,8 +56,7 @@ def measure(*, rounds: int, seed: int) -> dict[str, Any]:  # noqa: ARG001 - noth
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603 - our own script
             try:
                 assert server.stdout is not None  # noqa: S101 - opened as a pipe
-                urls = _urls(Path(name), int(server.stdout.readline()))
-                return _cycles(rounds, urls)
+                return _cycles(rounds, _urls(Path(name), int(server.stdout.readline())))
             finally:
                 server.kill()
 
@@ -118,3 +127,7 @@ def _settled(calm: Callable[[], bool]) -> None:
     end = time.monotonic() + _SETTLE_S
     while not calm() and time.monotonic() < end:
         time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(int(sys.argv[1]))))

@@ -1,7 +1,7 @@
 """sahi's side of `vigia bench vision-tiles`: run by the interpreter of .venv-peers/sahi.
 
-Arguments: a JSON file of [size, true boxes, boxes of all views] for each picture, the tiles' side, their overlap. Prints
-one JSON object: by size, the count of tiles and, by method, milliseconds a picture and the boxes left of each.
+Arguments: a JSON file of [size, true boxes, boxes of all views] for each picture, the tiles' side, their overlap.
+Prints one JSON object: by size, the count of tiles and, by method, milliseconds a picture and the boxes left of each.
 """
 
 from __future__ import annotations

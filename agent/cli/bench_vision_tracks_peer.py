@@ -1,7 +1,7 @@
 """The trackers' side of `vigia bench vision-tracks`: run by the interpreter of .venv-peers/trackers.
 
-Argument: a JSON file of [name, boxes by look, shift by look] for each sequence. Prints one JSON object: the tracks' boxes
-by sequence and tracker, and microseconds of processor time a look by tracker.
+Argument: a JSON file of [name, boxes by look, shift by look] for each sequence. Prints one object: the tracks' boxes by
+sequence and tracker, and microseconds of processor time a look by tracker.
 
 Each tracker runs three times: as it comes (`bytetrack`; told the rate of looks); with our thresholds of scores, our
 patience of 10 s and the least overlap it may ask for (`..._fitted`); and so, on boxes from which the picture's shift is

@@ -71,14 +71,6 @@ def areas(corners: F32) -> F32:
     return np.asarray(sides[:, 0] * sides[:, 1], dtype=np.float32)
 
 
-def overlaps(box: F32, others: F32) -> F32:
-    """Areas [N] that `box` [4] shares with each of `others` [N, 4]."""
-    low = np.maximum(box[:2], others[:, :2])
-    high = np.minimum(box[2:], others[:, 2:])
-    sides = np.clip(high - low, 0.0, None)
-    return np.asarray(sides[:, 0] * sides[:, 1], dtype=np.float32)
-
-
 def nms(boxes: Found, iou: float = NMS_IOU) -> Found:
     """Greedy class-aware non-maximum suppression."""
     if len(boxes) < 2:
@@ -97,6 +89,18 @@ def _best(boxes: Found, many: int) -> Found:
     return boxes if len(boxes) <= many else boxes.take(np.argsort(-boxes.scores, kind="stable")[:many])
 
 
+def _shares(boxes: Found, area: F32) -> tuple[F32, F32]:
+    """Of each pair [N, N]: intersection over union, and over the smaller of the two; 0 for boxes of two classes."""
+    low = np.maximum(boxes.corners[:, None, :2], boxes.corners[None, :, :2])
+    high = np.minimum(boxes.corners[:, None, 2:4], boxes.corners[None, :, 2:4])
+    sides = np.clip(high - low, 0.0, None)
+    shared = sides[..., 0] * sides[..., 1]
+    shared[boxes.classes[:, None] != boxes.classes] = 0.0
+    union = np.maximum(area[:, None] + area - shared, 1e-6)
+    smaller = np.maximum(np.minimum(area[:, None], area), 1e-6)
+    return np.asarray(shared / union, dtype=np.float32), np.asarray(shared / smaller, dtype=np.float32)
+
+
 def merge_views(boxes: Found, cut: NDArray[np.bool_]) -> Found:
     """One list out of several views of a picture. `cut` [N] marks boxes that end at a view's inner border.
 
@@ -107,22 +111,20 @@ def merge_views(boxes: Found, cut: NDArray[np.bool_]) -> Found:
     if len(boxes) > _MERGE_MAX:
         best = np.argsort(-boxes.scores, kind="stable")[:_MERGE_MAX]
         boxes, cut = boxes.take(best), cut[best]
-    kept: list[int] = []
     area = areas(boxes.corners)
+    overlap, inside = _shares(boxes, area)
     scores = boxes.scores.copy()
+    kept = np.empty(len(boxes), dtype=np.int64)
+    many = 0
     for i in np.lexsort((-boxes.scores, cut)):
-        rivals = [k for k in kept if boxes.classes[k] == boxes.classes[i]]
-        if rivals:
-            shared = overlaps(boxes.corners[i], boxes.corners[rivals])
-            union = np.maximum(area[i] + area[rivals] - shared, 1e-6)
-            smaller = np.maximum(np.minimum(area[i], area[rivals]), 1e-6)
-            inside = shared / smaller
-            if (shared / union > _MERGE_IOU).any() or (cut[i] and inside.max() > _MERGE_INSIDE):
-                whole = rivals[int(inside.argmax())]
-                if area[i] > _MERGE_LENDS * area[whole]:
-                    scores[whole] = max(scores[whole], scores[i])
-                continue
-        kept.append(int(i))
-    index = np.asarray(kept, dtype=np.int64)
+        rivals = kept[:many]
+        if many and (overlap[i, rivals].max() > _MERGE_IOU or (cut[i] and inside[i, rivals].max() > _MERGE_INSIDE)):
+            whole = rivals[inside[i, rivals].argmax()]
+            if area[i] > _MERGE_LENDS * area[whole]:
+                scores[whole] = max(scores[whole], scores[i])
+            continue
+        kept[many] = i
+        many += 1
+    index = kept[:many]
     merged = Found(corners=boxes.corners, scores=scores, classes=boxes.classes)
     return merged.take(index[np.argsort(-scores[index], kind="stable")])

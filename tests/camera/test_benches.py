@@ -1,0 +1,43 @@
+"""The benchmarks of cameras and of tracks in the picture: their inputs are what they say, and their own side runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from agent.cli import bench_camera_cycles
+from agent.cli.bench_vision_tiles import scored, summed
+from agent.cli.bench_vision_tracks import LOOKS, VESSELS, make_sequence, ours
+
+
+def test_the_same_scene_and_seed_give_the_same_boxes() -> None:
+    assert make_sequence("swinging", 3) == make_sequence("swinging", 3)
+    assert make_sequence("swinging", 3) != make_sequence("swinging", 4)
+
+
+@pytest.mark.parametrize("scene", ["steady", "swinging"])
+def test_our_tracks_have_identities_that_last(scene: str) -> None:
+    sequence = make_sequence(scene, 3)
+    tracks = ours(sequence)
+    assert len(tracks) == len(sequence.truth) == LOOKS
+    seen = [[row[4] for row in look] for look in tracks]
+    assert all(len(set(look)) == len(look) for look in seen), "a track shows once a look"
+    assert VESSELS <= len({i for look in seen for i in look}) <= 3 * VESSELS
+    given = [{tuple(row[:4]) for row in look} for look in sequence.boxes]
+    assert all({tuple(row[:4]) for row in look} <= there for look, there in zip(tracks, given, strict=True))
+
+
+def test_a_box_counts_for_one_vessel() -> None:
+    truth = np.array([[0, 0, 10, 10], [100, 0, 110, 10]], dtype=float)
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 8], [300, 0, 310, 10]], dtype=float)
+    assert scored(truth, boxes) == (1, 2, 3, 1.0)
+    assert scored(truth, boxes[:0]) == (0, 2, 0, 0.0)
+    assert summed([(1, 2, 3, 1.0), (1, 2, 1, 0.5)]) == {"recall": 0.5, "precision": 0.5, "iou": 0.75}
+
+
+def test_cycles_of_every_fault_leave_no_handle_and_no_thread() -> None:
+    figures = bench_camera_cycles.measure(rounds=2 * len(bench_camera_cycles.FAULTS), seed=1)
+    assert figures["pictures"] > 0
+    for what in ("handles", "threads"):
+        before, after = figures[what]
+        assert after <= before
