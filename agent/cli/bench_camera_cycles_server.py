@@ -1,4 +1,4 @@
-"""The faulty cameras of `vigia bench camera-cycles`, as a process of its own. Prints its port.
+"""The faulty cameras of `vigia bench camera-cycles`, as a process of its own. Prints its port; ends with its input.
 
 The path of the request says the fault: a picture and half of another, a picture and noise, nothing at all, 404; what is
 asked by RTSP is hung up on or answered with noise.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import random
 import socketserver
+import sys
+import threading
 
 import cv2
 import numpy as np
@@ -55,4 +57,5 @@ class Server(socketserver.ThreadingTCPServer):
 if __name__ == "__main__":
     with Server(("127.0.0.1", 0), Handler) as server:
         print(server.server_address[1], flush=True)
-        server.serve_forever()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        sys.stdin.read()
