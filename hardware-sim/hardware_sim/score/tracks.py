@@ -6,7 +6,8 @@ Promises:
   tick lists all live tracks (as `vigia replay` writes them), a track that a tick leaves out has ended;
 - completeness is the share of (target, second) pairs with a track assigned within the cut-off;
 - a target keeps the identity of its track as long as that track is within the cut-off, also when another one comes
-  nearer; an identity switch is a change from one track to another (as CLEAR MOT counts);
+  nearer; what is left is assigned anew, no track to two; an identity switch is a change from one track to another, also
+  over a gap (as CLEAR MOT counts);
 - what is no vessel (`clutter`), and vessels beyond the header's `reach_m`, are optional: a track on one is no false
   track, and none on it is no miss;
 - a false track is an id that never was within the cut-off of anything, counted once however long it lived.
@@ -61,7 +62,7 @@ def score_tracks(truth: Truth, tracks: list[dict[str, Any]]) -> dict[str, Any]:
         real.update(live[ki][0] for _, ki, _ in belonging)
         counted.update(i for i, _ in live)
         errors += [math.dist(live[ki][1], places[ti]) for ti, ki in pairs]
-        identity.step(at, targets, live, pairs)
+        identity.step(at, targets, live, wanted)
         assigned = {ti for ti, _ in pairs}
         for ti, target in enumerate(targets):
             if wanted[ti]:
@@ -118,6 +119,7 @@ class _Identity:
 
     def __init__(self, start: float) -> None:
         self._start = start
+        self._now: dict[str, Any] = {}
         self._last: dict[str, Any] = {}
         self.first_seen: dict[str, float] = {}
         self.switches = 0
@@ -127,15 +129,30 @@ class _Identity:
         at: float,
         targets: list[dict[str, Any]],
         live: list[tuple[Any, tuple[float, float]]],
-        pairs: list[tuple[int, int]],
+        wanted: list[bool],
     ) -> None:
-        for ti, ki in pairs:
-            name, track = targets[ti]["id"], live[ki][0]
-            if name in self._last and _kept(self._last[name], live, targets[ti]):
-                track = self._last[name]
-            self.switches += name in self._last and self._last[name] != track
-            self._last[name] = track
-            self.first_seen.setdefault(name, round(at - self._start, 3))
+        """The next moment; only targets that are `wanted` are counted."""
+        places = [(x["east_m"], x["north_m"]) for x in targets]
+        where = dict(live)
+        now: dict[int, Any] = {}
+        for ti, target in enumerate(targets):
+            track = self._now.get(target["id"])
+            if track in where and math.dist(where[track], places[ti]) < CUT_OFF_M:
+                now[ti] = track
+        free = [ti for ti in range(len(targets)) if ti not in now]
+        taken = set(now.values())
+        open_ = [(i, w) for i, w in live if i not in taken]
+        for fi, ki in gospa([places[ti] for ti in free], [w for _, w in open_], CUT_OFF_M, ORDER).pairs:
+            now[free[fi]] = open_[ki][0]
+        self._now = {targets[ti]["id"]: track for ti, track in now.items()}
+        for ti, track in now.items():
+            if wanted[ti]:
+                self._count(targets[ti]["id"], track, at)
+
+    def _count(self, name: str, track: Any, at: float) -> None:
+        self.switches += name in self._last and self._last[name] != track
+        self._last[name] = track
+        self.first_seen.setdefault(name, round(at - self._start, 3))
 
 
 class _Histories:
@@ -172,11 +189,6 @@ class _Histories:
         way = float(track.get("sog_mps") or 0.0) * (at - float(track["at"]))
         course = math.radians(float(track.get("cog_deg") or 0.0))
         return e + way * math.sin(course), n + way * math.cos(course)
-
-
-def _kept(track: Any, live: list[tuple[Any, tuple[float, float]]], target: dict[str, Any]) -> bool:
-    """Whether that track still stands for the target."""
-    return any(i == track and math.dist(w, (target["east_m"], target["north_m"])) < CUT_OFF_M for i, w in live)
 
 
 def _by_id(tracks: list[dict[str, Any]]) -> dict[Any, list[dict[str, Any]]]:
