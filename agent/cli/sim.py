@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 
-HELP = "The simulated coast: `run SCENARIO`, `score TRUTH TRACKS ALERTS`, `hub`, `list`; see `vigia sim run --help`."
+HELP = "The simulated coast: `run`, `record`, `render`, `list`, `score`, `nightly`, `hub`; see `vigia sim run --help`."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

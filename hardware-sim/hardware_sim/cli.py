@@ -8,13 +8,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hardware_sim import nightly, scenario
+from hardware_sim import nightly, scenario, traffic
 from hardware_sim.devices import render_cli
 from hardware_sim.errors import ScenarioError, SimError, UsageError
 from hardware_sim.faults import FAULTS, parse_fault
@@ -24,26 +25,36 @@ if TYPE_CHECKING:
     from hardware_sim.faults import FaultTable
     from hardware_sim.scenario import Scenario
 
-EXAMPLES = """examples:
-  python -m hardware_sim run harbour-mouth --duration 60 --out /tmp/run
-  python -m hardware_sim run harbour-mouth --fault ais-cut@20:10 --fault radar-unplugged@30:5
-  python -m hardware_sim run harbour-mouth --radar cat240,cat048 --no-camera
-  python -m hardware_sim record harbour-mouth night.pcap --radar spokes,network --duration 30
-  python -m hardware_sim render fog --seed 2 --from 600 --duration 5 --out clip.mp4
-  python -m hardware_sim run night-run --fast --seed 3 --out /tmp/night
-  python -m hardware_sim score /tmp/run/truth.jsonl tracks.jsonl alerts.jsonl --out score.json"""
+EXAMPLES = {
+    "run": (
+        "run harbour-mouth --duration 60 --out /tmp/run",
+        "run harbour-mouth --fault ais-cut@20:10 --fault radar-unplugged@30:5",
+        "run harbour-mouth --radar cat240,cat048 --no-camera",
+        "run night-run --fast --seed 3 --out /tmp/night",
+    ),
+    "record": ("record harbour-mouth night.pcap --radar spokes,network --duration 30",),
+    "render": (
+        "render fog --seed 2 --from 600 --duration 5 --out clip.mp4",
+        "render harbour-mouth --from 40 --weather light=night --out night.jpg",
+    ),
+    "list": ("list",),
+    "score": ("score /tmp/run/truth.jsonl tracks.jsonl alerts.jsonl --out score.json",),
+    "nightly": ("nightly --days 1 --scenario storm --out /tmp/nightly",),
+    "hub": ("hub --port 1883 --ack", "hub --fault broker-down@20:5 --fault link-slow@40:30=0.6"),
+}
+PROG = os.environ.get("HARDWARE_SIM_PROG", "python -m hardware_sim")
 
 
 def parser() -> argparse.ArgumentParser:
     """All commands and options."""
     top = argparse.ArgumentParser(
-        prog=os.environ.get("HARDWARE_SIM_PROG", "hardware_sim"),
+        prog=PROG,
         description="Simulated devices of a coastal sensor box, and the score of what a box made of them.",
-        epilog=EXAMPLES,
+        epilog=_examples(*EXAMPLES),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="run a scenario in real time")
+    run = _command(commands, "run", "run a scenario in real time")
     run.add_argument("scenario", help="a name that `list` shows, or a .toml file")
     run.add_argument("--seed", type=int, default=0, help="for everything random (default 0)")
     run.add_argument("--duration", type=float, metavar="S", help="seconds to run (default: until stopped)")
@@ -67,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--tick", type=float, default=1.0, metavar="S", help="with --fast: how often the box is to judge")
     run.add_argument("--wait", action="store_true", help="keep time at 0 until the line `go` comes on stdin")
-    record = commands.add_parser("record", help="write what the radar sends into a file, as fast as it goes")
+    record = _command(commands, "record", "write what the radar sends into a file, as fast as it goes")
     record.add_argument("scenario", help="a name that `list` shows, or a .toml file")
     record.add_argument("file", type=Path, help="NAME.pcap: a capture; any other name: the bytes one after the other")
     record.add_argument("--radar", metavar="NAME,NAME", help="what to record, see `list` (default: the scenario's)")
@@ -76,16 +87,31 @@ def parser() -> argparse.ArgumentParser:
         "--duration", type=float, default=10.0, metavar="S", help="seconds of the scenario (default 10)"
     )
     record.add_argument("--start", type=float, default=1_750_000_000.0, metavar="UNIX", help="when it plays")
-    render_cli.add_arguments(commands.add_parser("render", help="write what the camera sees: video, pictures, truth"))
-    commands.add_parser("list", help="scenarios, faults and what radars give, one JSON object per line")
-    score = commands.add_parser("score", help="score tracks and alerts against the truth")
+    render_cli.add_arguments(_command(commands, "render", "write what the camera sees: video, pictures, truth"))
+    _command(commands, "list", "scenarios, faults and what radars give, one JSON object per line")
+    score = _command(commands, "score", "score tracks and alerts against the truth")
     score.add_argument("truth", type=Path, help="truth.jsonl of a run")
     score.add_argument("tracks", type=Path, help="tracks as `vigia watch --json` prints them")
     score.add_argument("alerts", type=Path, help="alerts, likewise")
     score.add_argument("--out", type=Path, help="also write the score here")
-    nightly.add_arguments(commands.add_parser("nightly", help="simulated days through a box's core, with a table"))
-    hub.add_arguments(commands.add_parser("hub", help="the MQTT hub ashore"))
+    nightly.add_arguments(_command(commands, "nightly", "simulated days through a box's core, with a table"))
+    hub.add_arguments(_command(commands, "hub", "the MQTT hub ashore"))
     return top
+
+
+def _command(commands: Any, name: str, does: str) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=does,
+        description=does[0].upper() + does[1:] + ".",
+        epilog=_examples(name),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return made
+
+
+def _examples(*names: str) -> str:
+    return "\n".join(("examples:", *(f"  {PROG} {line}" for name in names for line in EXAMPLES[name])))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -95,6 +121,7 @@ def main(argv: list[str] | None = None) -> int:
     except SystemExit as error:
         return 64 if error.code else 0
     try:
+        _check_numbers(args)
         match args.command:
             case "run":
                 _run(args)
@@ -114,6 +141,15 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def _check_numbers(args: argparse.Namespace) -> None:
+    for name in ("duration", "fps", "tick"):
+        value = getattr(args, name, None)
+        if value is None or (math.isfinite(value) and (value > 0.0 or (name == "duration" and value == 0.0))):
+            continue
+        wanted = "a number of seconds that is not negative" if name == "duration" else "a number above 0"
+        raise UsageError(f"--{name} {value:g}: give {wanted}")
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -216,7 +252,9 @@ def _list() -> None:
 
     for name in scenario.names():
         s = scenario.load(name)
-        print(json.dumps({"scenario": name, "title": s.title, "vessels": len(s.vessel)}, ensure_ascii=False))
+        crowds = (traffic.vessels(t, i, 0, s.time.duration_s) for i, t in enumerate(s.traffic))
+        line: dict[str, Any] = {"scenario": name, "title": s.title, "duration_s": s.time.duration_s}
+        print(json.dumps({**line, "vessels": len(s.vessel) + sum(map(len, crowds))}, ensure_ascii=False))
     for fault, kind in FAULTS.items():
         takes = None if kind.default is None else f"{kind.default:g} {kind.unit}"
         line = {"fault": fault, "does": kind.does, "by": kind.by, "argument": takes}
@@ -231,4 +269,7 @@ def _score(args: argparse.Namespace) -> None:
     result = json.dumps(score_files(args.truth, args.tracks, args.alerts), ensure_ascii=False)
     print(result)
     if args.out:
-        args.out.write_text(result + "\n", encoding="utf-8")
+        try:
+            args.out.write_text(result + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{args.out}: cannot be written: {error.strerror}; give another --out") from error

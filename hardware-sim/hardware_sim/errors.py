@@ -10,6 +10,13 @@ SimError
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+_WORDS = {"missing": "is missing", "extra_forbidden": "is no key of this table"}
+
 
 class SimError(Exception):
     """One plain sentence: what, where, what to do. `exit_code` follows sysexits."""
@@ -41,3 +48,13 @@ class DeviceError(SimError):
 
 class ScoreError(SimError):
     """A file that cannot be scored."""
+
+
+def sentences(error: ValidationError) -> list[str]:
+    """What pydantic found, one sentence for each: the key, if it is about one, and what is wrong."""
+    out = []
+    for wrong in error.errors():
+        says = _WORDS.get(wrong["type"], wrong["msg"].removeprefix("Value error, "))
+        place = ".".join(str(p) for p in wrong["loc"])
+        out.append(f"{place}: {says}" if place else says)
+    return out

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from hardware_sim.errors import FaultError
+from hardware_sim.errors import FaultError, sentences
 from hardware_sim.tables import Positive, Table
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def parse_fault(text: str) -> FaultTable:
             arg=float(arg) if arg else None,
         )
     except ValidationError as error:
-        raise FaultError(f"fault {text!r}: {error.errors()[0]['msg']}") from error
+        raise FaultError(f"fault {text!r}: {'; '.join(sentences(error))}") from error
     except ValueError as error:
         raise FaultError(f"fault {text!r}: write NAME@SECONDS[:DURATION][=ARGUMENT]") from error
 

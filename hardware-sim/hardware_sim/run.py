@@ -110,7 +110,7 @@ class Run:
         for receiver in scenario.ais_receiver if o.ais else ():
             self._lines[receiver.name] = self._opened(receiver.port, receiver.name)
         if o.nav:
-            self._lines["nav"] = self._opened("udp", "nav")
+            self._lines["nav"] = self._opened(scenario.nav.port, "nav")
         if o.camera:
             self._camera = Camera(scenario, o.seed, o.fps or scenario.camera.fps)
             self._stack.callback(self._camera.close)

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from hardware_sim import environment
-from hardware_sim.errors import ScenarioError
+from hardware_sim.errors import ScenarioError, sentences
 from hardware_sim.faults import FaultTable  # noqa: TC001 - pydantic resolves it when it runs
 from hardware_sim.tables import (
     AisReceiverTable,
@@ -25,6 +25,8 @@ from hardware_sim.tables import (
     Bearing,
     ExpectTable,
     ForbidTable,
+    LookTable,
+    NavTable,
     PointM,
     Positive,
     RuleTable,
@@ -106,10 +108,12 @@ class Scenario(Table):
     radar: RadarTable
     time: TimeTable = TimeTable()
     weather: WeatherTable = WeatherTable()
+    look: LookTable = LookTable()
     tide: TideTable = TideTable()
     vessel: tuple[VesselTable, ...] = ()
     traffic: tuple[TrafficTable, ...] = ()
     ais_receiver: tuple[AisReceiverTable, ...] = (AisReceiverTable(name="ais"),)
+    nav: NavTable = NavTable()
     base_station: tuple[BaseStationTable, ...] = ()
     coast: tuple[CoastTable, ...] = ()
     zone: tuple[ZoneTable, ...] = ()
@@ -187,7 +191,10 @@ def load(which: str) -> Scenario:
         path = Path(which)
         if not path.is_file():
             raise ScenarioError(f"{which}: no such scenario file")
-        text, name = path.read_text(encoding="utf-8"), path.stem
+        try:
+            text, name = path.read_text(encoding="utf-8"), path.stem
+        except (OSError, UnicodeDecodeError) as error:
+            raise ScenarioError(f"{which}: cannot be read as a scenario: {error}") from error
     else:
         if which not in names():
             raise ScenarioError(f"no scenario {which!r}; there are {', '.join(names())}, or give a .toml file")
@@ -207,5 +214,4 @@ def parse(text: str, name: str) -> Scenario:
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(f"scenario {name}: not TOML: {error}") from error
     except ValidationError as error:
-        lines = [f"scenario {name}: {'.'.join(str(p) for p in e['loc']) or 'file'}: {e['msg']}" for e in error.errors()]
-        raise ScenarioError("\n".join(lines)) from error
+        raise ScenarioError("\n".join(f"scenario {name}: {says}" for says in sentences(error))) from error

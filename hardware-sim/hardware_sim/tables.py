@@ -51,6 +51,33 @@ class WeatherTable(Table):
     land: float = Field(default=0.0, ge=0.0, le=1.0)
 
 
+class LookTable(Table):
+    """What stands before the camera and behind the sea, what it burns in, and how good it is, as the renderer has it.
+
+    `land_range_m`, `ridge` (how tall), `ridge_layers` and `urban` (how much is built over) are of the weather's `land`.
+    `overlay_text` stands still: it is no clock. Pixels are the picture's.
+    """
+
+    foreground: Literal["none", "plants", "fence", "rail", "posts", "roof", "beach"] = "none"
+    foreground_amount: Share = 0.5
+    overlay_text: tuple[str, ...] = ()
+    crosshair: bool = False
+    land_range_m: Positive = 12_000.0
+    ridge: Share = 0.4
+    ridge_layers: int = Field(default=2, ge=1, le=6)
+    urban: Share = 0.0
+    cloud_layers: int = Field(default=2, ge=1, le=6)
+    swell_m: float = Field(default=0.5, ge=0.0, le=8.0)
+    lens_drops: Share = 0.0
+    salt: Share = 0.0
+    defocus_px: float = Field(default=0.0, ge=0.0, le=20.0)
+    motion_blur_px: float = Field(default=0.0, ge=0.0, le=40.0)
+    shake_px: float = Field(default=0.0, ge=0.0, le=40.0)
+    noise: float = Field(default=1.5, ge=0.0, le=30.0)
+    vignette: Share = 0.1
+    blockiness: Share = 0.0
+
+
 class TideTable(Table):
     """A half-daily tide: `range_m` from low to high water, the next high water, and the stream that goes with it.
 
@@ -238,6 +265,12 @@ class AisReceiverTable(Table):
     north_m: float = 0.0
     height_m: Positive | None = None
     sensitivity: Positive = 1.0
+    port: Literal["udp", "tcp", "serial"] = "udp"
+
+
+class NavTable(Table):
+    """The box's GNSS, compass and anemometer on one line. `port`: how their sentences leave."""
+
     port: Literal["udp", "tcp", "serial"] = "udp"
 
 

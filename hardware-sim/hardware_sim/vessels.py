@@ -9,7 +9,7 @@ Sizes, speeds and freeboards: operators' descriptions of small craft (panga 6-12
 low-profile vessel 20 x 2 m at 20 kn with less than half a metre of freeboard). Radar cross-sections are means at
 9.4 GHz: 1.4 m2 measured on a 5.2 m inflatable, 2.5 m2 for the 10 m boat without reflector of IMO MSC.192(79), 10 m2 for
 a buoy with a reflector (ITU-R M.1176's small craft), a few 0.01 m2 for a gull, the others by the target classes of IALA
-G1111. A beam is 6 to 10 dB brighter than a bow (Skolnik, Radar Handbook, ch. 14). All fluctuate as Swerling I.
+G1111. A beam is 6 to 10 dB brighter than a bow (Skolnik, Radar Handbook, ch. 14).
 """
 
 from __future__ import annotations

@@ -312,6 +312,17 @@ def test_three_receivers_on_udp_tcp_and_a_serial_line(tmp_path: Path) -> None:
                 assert re.fullmatch(rb"!AIVDM,[^*]*\*[0-9A-F]{2}\r\n", sentence)
 
 
+def test_navigation_on_a_serial_line_is_read_by_pyserial(tmp_path: Path) -> None:
+    text = Path(scenario.__file__).with_name("scenarios").joinpath("swarm.toml").read_text(encoding="utf-8")
+    (tmp_path / "line.toml").write_text(text + '\n[nav]\nport = "serial"\n', encoding="utf-8")
+    with (
+        devices(tmp_path, "--no-radar", "--no-ais", name=str(tmp_path / "line.toml")) as ready,
+        serial.Serial(urlsplit(ready["endpoints"]["nav"]).path, 38400, timeout=PATIENCE_S) as line,
+    ):
+        kinds = {pynmea2.parse(line.readline().decode().strip(), check=True).sentence_type for _ in range(8)}
+    assert kinds == {"RMC", "GGA", "HDT", "MWV"}
+
+
 def test_unplugged_ais_receivers_hang_up_and_come_back_at_their_places(tmp_path: Path) -> None:
     text = Path(scenario.__file__).with_name("scenarios").joinpath("swarm.toml").read_text(encoding="utf-8")
     for port in ("tcp", "serial"):

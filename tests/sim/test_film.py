@@ -20,7 +20,8 @@ from agent.drivers.camera.open import open_camera
 from agent.transport.base import EndOfData
 from hardware_sim import scenario
 from hardware_sim.cli import main
-from hardware_sim.devices.view import conditions, rain_visibility_m
+from hardware_sim.devices.view import conditions, drawn, rain_visibility_m
+from hardware_sim.world import World
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -169,6 +170,8 @@ def test_faults_of_the_picture_act_for_their_time(tmp_path: Path) -> None:
         (("--out", "y", "--weather", "light=blue"), "light"),
         (("--out", "y", "--weather", "snow=1"), "snow"),
         (("--out", "y", "--weather", "light"), "KEY=VALUE"),
+        (("--out", "y", "--look", "foreground=tree"), "foreground: "),
+        (("--out", "y", "--look", "sepia=1"), "sepia: is no key of this table"),
         (("--out", "y", "--fault", "camera-frozen@1"), "not seen in a picture"),
         (("--out", "y", "--fault", "gremlins@1"), "gremlins"),
     ],
@@ -237,3 +240,44 @@ def test_light_changes_the_picture_as_it_should(tmp_path: Path) -> None:
     assert pictures["night"].mean() < 0.5 * pictures["day"].mean()
     assert np.ptp(pictures["thermal"], axis=2).max() == 0.0, "one channel"
     assert pictures["dusk"][:60, :, 2].mean() > 1.1 * pictures["dusk"][:60, :, 0].mean(), "a red sky"
+
+
+# ---------------------------------------------------------------- look
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        "foreground=fence", "overlay_text=CAM 01", "crosshair=true", "salt=0.7", "lens_drops=0.8", "defocus_px=4",
+        "motion_blur_px=9", "shake_px=6", "noise=12", "vignette=0.9", "blockiness=0.9", "swell_m=3",
+    ],
+)  # fmt: skip
+def test_the_look_of_a_scenario_is_in_the_live_picture(tmp_path: Path, look: str) -> None:
+    live = ("--detail", "live", "--size", "480x270", "--from", "40")
+    render(tmp_path / "plain.png", *live)
+    render(tmp_path / "looks.png", *live, "--look", look)
+    plain, looks = picture(tmp_path / "plain.png").astype(float), picture(tmp_path / "looks.png").astype(float)
+    assert np.abs(looks - plain).max() > 20.0
+
+
+@pytest.mark.parametrize("look", ["urban=1", "ridge=1", "ridge_layers=4", "land_range_m=4000", "cloud_layers=5"])
+def test_shore_and_sky_of_a_scenario_are_in_the_live_picture(tmp_path: Path, look: str) -> None:
+    live = ("--detail", "live", "--size", "480x270", "--weather", "land=1", "--weather", "clouds=0.9")
+    render(tmp_path / "plain.png", *live)
+    render(tmp_path / "looks.png", *live, "--look", look)
+    plain, looks = picture(tmp_path / "plain.png").astype(float), picture(tmp_path / "looks.png").astype(float)
+    assert np.abs(looks - plain).max() > 10.0
+
+
+def test_a_foreground_hides_what_is_behind_it(tmp_path: Path) -> None:
+    covered = ("--look", "foreground=plants", "--look", "foreground_amount=1")
+    visible = []
+    for name, look in (("free", ()), ("covered", covered)):
+        render(tmp_path / name, "--detail", "live", "--from", "40", "--duration", "0.2", "--fps", "5", *look)
+        visible.append(sum(b["visible"] for b in truth(tmp_path / name / "truth.jsonl")[1][0]["boxes"]))
+    assert visible[1] < visible[0]
+
+
+def test_birds_fly_in_the_picture() -> None:
+    gulls = next(v for v in drawn(World(scenario.load("quiet-day"), 0), 30.0) if v.kind == "bird")
+    assert gulls.up_m > 5.0

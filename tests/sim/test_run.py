@@ -21,6 +21,8 @@ import pytest
 import serial
 from pyais import decode
 
+from hardware_sim.cli import main
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -207,6 +209,9 @@ def test_wrong_use_is_told_in_one_sentence() -> None:
     for args, code, says in (
         (("run", "nowhere"), 65, "harbour-mouth"),
         (("run", "harbour-mouth", "--fault", "gremlins@1"), 64, "gremlins"),
+        (("run", "harbour-mouth", "--duration", "-1"), 64, "--duration -1: give a number of seconds"),
+        (("run", "harbour-mouth", "--fps", "0"), 64, "--fps 0: give a number above 0"),
+        (("hub", "--port", "99999"), 64, "from 1 to 65535"),
         (("fly",), 64, "invalid choice"),
     ):
         done = subprocess.run(
@@ -215,6 +220,13 @@ def test_wrong_use_is_told_in_one_sentence() -> None:
         assert (done.returncode, done.stdout) == (code, "")
         assert says in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_hub_s_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["hub", "--port", str(port)]) == 64
+    assert f"--port {port}: cannot be listened on" in capsys.readouterr().err
 
 
 FIRST_BYTES: dict[str, bytes | tuple[bytes, ...]] = {

@@ -154,3 +154,23 @@ def test_files_that_cannot_be_scored(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["score", str(tmp_path / "none"), str(bad), str(bad)]) == 65
     assert "no such file" in capsys.readouterr().err
     assert main(["score"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("truth_lines", "track", "says"),
+    [
+        (b'{"type":"header"}\n', b"", "header lacks `scenario`"),
+        (b"\xff\xfe\n", b"", "cannot be read as JSON lines"),
+        (None, b'{"id": 1, "at": "noon", "lat": 1, "lon": 2}\n', "`at` is a number, not 'noon'"),
+        (None, b'{"id": 1, "at": 3, "lat": 1}\n', "lacks `lon`"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_told(
+    lines: list[dict[str, Any]], tmp_path: Path, truth_lines: bytes | None, track: bytes, says: str
+) -> None:
+    good = "".join(json.dumps(x) + "\n" for x in lines).encode()
+    paths = [tmp_path / name for name in ("truth.jsonl", "tracks.jsonl", "alerts.jsonl")]
+    for path, content in zip(paths, (good if truth_lines is None else truth_lines, track, b""), strict=True):
+        path.write_bytes(content)
+    with pytest.raises(ScoreError, match=says):
+        score_files(*paths)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from hardware_sim import scenario
-from hardware_sim.errors import UsageError
+from hardware_sim.errors import UsageError, sentences
 from hardware_sim.faults import parse_fault
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weather", action="append", default=[], metavar="KEY=VALUE", help="other [weather]: light=night"
     )
+    parser.add_argument(
+        "--look", action="append", default=[], metavar="KEY=VALUE", help="other [look]: foreground=fence, shake_px=3"
+    )
     parser.add_argument("--fault", action="append", default=[], metavar="NAME@S[:S][=ARG]", help="of the picture")
 
 
@@ -55,8 +58,6 @@ def run(args: argparse.Namespace) -> None:
             raise UsageError(f"the fault {fault.name} is not seen in a picture; these are: {', '.join(film.FAULTS)}")
     chosen = _changed(scenario.load(args.scenario), args)
     chosen = chosen.model_copy(update={"fault": (*chosen.fault, *faults)})
-    if args.duration < 0.0:
-        raise UsageError("--duration is not negative")
     options = film.Options(
         out=args.out,
         from_s=args.from_s,
@@ -70,25 +71,38 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _changed(loaded: Scenario, args: argparse.Namespace) -> Scenario:
-    """The scenario with the camera and the weather of the command line."""
-    camera, weather = loaded.camera.model_dump(), loaded.weather.model_dump()
+    """The scenario with the camera, the weather and the look of the command line."""
+    camera = loaded.camera.model_dump()
     if args.size is not None:
         size = re.fullmatch(r"(\d{2,5})x(\d{2,5})", args.size)
         if size is None:
             raise UsageError(f"--size {args.size}: write WIDTHxHEIGHT in pixels, such as 1280x720")
         camera |= {"width_px": int(size[1]), "height_px": int(size[2])}
     camera |= {k: v for k, v in (("fps", args.fps), ("jpeg_quality", args.quality)) if v is not None}
-    for text in args.weather:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"--weather {text}: write KEY=VALUE, such as visibility_m=400")
-        weather[key] = value
+    weather = loaded.weather.model_dump() | _pairs("--weather", args.weather, "visibility_m=400")
+    look = loaded.look.model_dump() | _pairs("--look", args.look, "foreground=fence")
     try:
         tables = {
             "camera": type(loaded.camera).model_validate(camera),
             "weather": type(loaded.weather).model_validate(weather),
+            "look": type(loaded.look).model_validate(look),
         }
     except ValidationError as error:
-        wrong = error.errors()[0]
-        raise UsageError(f"{'.'.join(str(p) for p in wrong['loc'])}: {wrong['msg']}") from error
+        raise UsageError("; ".join(sentences(error))) from error
     return loaded.model_copy(update=tables)
+
+
+def _pairs(option: str, texts: list[str], example: str) -> dict[str, str | list[str]]:
+    """What `KEY=VALUE` says; text that is burnt in may come several times."""
+    pairs: dict[str, str | list[str]] = {}
+    burnt_in: list[str] = []
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"{option} {text}: write KEY=VALUE, such as {example}")
+        if key == "overlay_text":
+            burnt_in.append(value)
+            pairs[key] = burnt_in
+        else:
+            pairs[key] = value
+    return pairs

@@ -30,6 +30,8 @@ CONTRAST_THRESHOLD = -math.log(0.02)  # Koschmieder's: visibility is where 2 % o
 DB_PER_NEPER = 10.0 / math.log(10.0)
 CLOSED_SKY_MM_H = 0.5
 FOG_M = 1000.0  # the WMO's
+BIRD_UP_M = 15.0
+"""How high birds fly in the picture; one that stands still sits on the water."""
 
 
 class View:
@@ -54,7 +56,7 @@ class View:
         looks = dataclasses.replace(straight, bearing_deg=(straight.bearing_deg + knock_deg) % 360.0)
         weather = conditions(self._world.scenario, self._world.seed)
         if salted:
-            weather = dataclasses.replace(weather, salt=0.9, lens_drops=0.6)
+            weather = dataclasses.replace(weather, salt=0.9, lens_drops=0.6)  # whatever the scenario's [look] says
         return Renderer(looks, weather, self._detail)
 
 
@@ -87,7 +89,7 @@ def conditions(scenario: Scenario, seed: int) -> Conditions:
     By day it rains from a closed sky, and in fog no clouds are seen. One sees as far as `visibility_m` and the rain
     allow, whichever is less; how many streaks and drops a rain makes in the picture is chosen by eye.
     """
-    w = scenario.weather
+    w, look = scenario.weather, scenario.look.model_dump()
     visibility_m = min(w.visibility_m, rain_visibility_m(w))
     rain = 1.0 - math.exp(-w.rain_mm_h / 15.0)
     closed = w.light == "day" and w.rain_mm_h >= CLOSED_SKY_MM_H
@@ -100,9 +102,10 @@ def conditions(scenario: Scenario, seed: int) -> Conditions:
         sun_elevation_deg=w.sun_elevation_deg,
         clouds=0.0 if visibility_m < FOG_M else w.clouds,
         rain=rain,
-        lens_drops=0.4 * rain,
         land=w.land,
         seed=seed,
+        overlay_style=seed,
+        **{**look, "lens_drops": max(look["lens_drops"], 0.4 * rain)},
     )
 
 
@@ -133,6 +136,7 @@ def drawn(world: World, t_s: float) -> list[Drawn]:
                 length_m=v.length_m,
                 beam_m=v.beam_m,
                 height_m=v.kind.height_m,
+                up_m=BIRD_UP_M if v.table.kind == "bird" and s.sog_mps > 0.0 else 0.0,
                 lights=world.scenario.weather.light in ("dusk", "night"),
             )
         )

@@ -39,13 +39,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        SimError: a fault or a port that makes no sense, or a port that is taken.
+
+    """
     tables = tuple(parse_fault(f) for f in args.fault)
     for table in tables:
         if FAULTS[table.name].by != "hub":
             raise UsageError(f"the fault {table.name} is the devices': give it to `run --fault`")
     if args.scenario is not None:
         tables += tuple(f for f in scenario.load(args.scenario).fault if FAULTS[f.name].by == "hub")
+    if not 0 <= args.port <= 65_535:
+        raise UsageError(f"--port {args.port}: give a port from 1 to 65535, or 0 for any free one")
     asyncio.run(_serve(args, Timetable(tables)))
     return 0
 
@@ -63,8 +70,12 @@ async def _serve(args: argparse.Namespace, timetable: Timetable) -> None:
     if args.ack:
         Picture(hub)
     link = SlowLink() if any(change.name == "link-slow" for _, change in changes) else None
-    inner = await hub.start(0 if link is not None else args.port)
-    port = inner if link is None else await link.start(inner, args.port)
+    try:
+        inner = await hub.start(0 if link is not None else args.port)
+        port = inner if link is None else await link.start(inner, args.port)
+    except OSError as error:
+        says = f"--port {args.port}: cannot be listened on: {error.strerror}; give another one, or 0 for any free one"
+        raise UsageError(says) from error
     end = asyncio.Event()
     for s in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(s, end.set)

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+HEADER = ("scenario", "seed", "site", "start_unix", "expect", "forbid")
+TARGET = ("id", "class", "mmsi", "length_m", "east_m", "north_m", "sog_mps", "cog_deg")
+NUMBERS = frozenset(("at", "lat", "lon", "start_unix", "length_m", "east_m", "north_m", "sog_mps", "cog_deg"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
     """A truth file: header, targets by second of the run (Unix time of the second), events."""
@@ -30,13 +35,17 @@ def json_lines(path: Path, wanted: str | None = None) -> list[dict[str, Any]]:
     """All objects of a file, or those of one `type`.
 
     Raises:
-        ScoreError: no such file, or a line that is not a JSON object.
+        ScoreError: no such file, not text, or a line that is not a JSON object.
 
     """
     if not path.is_file():
         raise ScoreError(f"{path}: no such file")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScoreError(f"{path}: cannot be read as JSON lines: {error}") from error
     out = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         try:
@@ -60,21 +69,30 @@ def read_truth(path: Path) -> Truth:
     lines = json_lines(path)
     if not lines or lines[0].get("type") != "header":
         raise ScoreError(f"{path}: does not begin with a header; give the truth.jsonl of a run")
+    need(lines[0], HEADER, path)
     seconds: dict[float, list[dict[str, Any]]] = {}
+    events = []
     for line in lines[1:]:
+        need(line, ("type", "at"), path)
         if line["type"] == "target":
+            need(line, TARGET, path)
             seconds.setdefault(line["at"], []).append(line)
-    events = [line for line in lines[1:] if line["type"] == "event"]
+        elif line["type"] == "event":
+            need(line, ("kind",), path)
+            events.append(line)
     return Truth(header=lines[0], seconds=seconds, events=events)
 
 
 def need(item: dict[str, Any], keys: tuple[str, ...], path: Path) -> None:
-    """Refuse an object that lacks one of `keys`.
+    """Refuse an object that lacks one of `keys`, or has words where a number is wanted.
 
     Raises:
         ScoreError: it does.
 
     """
+    who = " ".join(str(x) for x in (item.get("type", "a line"), item.get("id")) if x is not None)
     for key in keys:
         if key not in item:
-            raise ScoreError(f"{path}: {item.get('type', 'a line')} {item.get('id', '')} lacks `{key}`")
+            raise ScoreError(f"{path}: {who} lacks `{key}`")
+        if key in NUMBERS and (isinstance(item[key], bool) or not isinstance(item[key], int | float)):
+            raise ScoreError(f"{path}: {who}: `{key}` is a number, not {item[key]!r}")
