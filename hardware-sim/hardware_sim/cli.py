@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hardware_sim import nightly, scenario, traffic
+from hardware_sim import box, nightly, scenario, traffic
 from hardware_sim.devices import render_cli
 from hardware_sim.errors import ScenarioError, SimError, UsageError
 from hardware_sim.faults import FAULTS, parse_fault
@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
         help="send the radar's datagrams to the real devices' groups, out of the interface with this address",
     )
     run.add_argument(
-        "--fast", action="store_true", help="no devices: write DIR/events.jsonl for `vigia replay --events`"
+        "--fast", action="store_true", help="no devices: write DIR/events.jsonl and DIR/box.toml for `vigia replay`"
     )
     run.add_argument("--tick", type=float, default=1.0, metavar="S", help="with --fast: how often the box is to judge")
     run.add_argument("--wait", action="store_true", help="keep time at 0 until the line `go` comes on stdin")
@@ -242,6 +242,7 @@ def _run_fast(args: argparse.Namespace, chosen: Scenario) -> None:
         raise UsageError("run --fast writes files: give --out DIR")
     duration_s = chosen.time.duration_s if args.duration is None else args.duration
     done = write(chosen, args.seed, duration_s, args.out, args.tick)
+    (args.out / "box.toml").write_text(box.config(chosen, tick_s=args.tick), encoding="utf-8")
     for name in done.not_shown:
         print(f"fault {name} cannot be shown at plot level; run without --fast for it", file=sys.stderr)
     print(json.dumps(dataclasses.asdict(done), ensure_ascii=False))

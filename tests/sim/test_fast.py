@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hardware_sim import ais_station, box, scenario
+from hardware_sim import ais_station, scenario
 from hardware_sim.cli import main
 from hardware_sim.fast import detection, plots
 from hardware_sim.fast.run import write
@@ -190,9 +190,7 @@ def test_faults_that_plots_can_show_are_shown_and_others_named(
 
 def test_the_box_takes_it_and_alerts_what_is_expected(tmp_path: Path) -> None:
     """Simulator, `vigia replay` and score, each a process of its own, on the shortest scenario."""
-    chosen = scenario.load("harbour-mouth")
-    write(chosen, 2, chosen.time.duration_s, tmp_path)
-    (tmp_path / "box.toml").write_text(box.config(chosen), encoding="utf-8")
+    assert main(["run", "harbour-mouth", "--fast", "--seed", "2", "--out", str(tmp_path)]) == 0
     replay = [
         sys.executable, "-m", "agent.cli.main", "replay", "-c", "box.toml", "--events", "events.jsonl",
         "--tracks", "tracks.jsonl", "--alerts", "alerts.jsonl",
