@@ -9,10 +9,14 @@ Promises:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
@@ -71,15 +75,28 @@ def areas(corners: F32) -> F32:
     return np.asarray(sides[:, 0] * sides[:, 1], dtype=np.float32)
 
 
-def nms(boxes: Found, iou: float = NMS_IOU) -> Found:
-    """Greedy class-aware non-maximum suppression."""
+def rivals_of(labels: Sequence[str], vessel_labels: Collection[str]) -> I64:
+    """Which classes compete for one place [nc]: all kinds of vessel together, another class with itself alone."""
+    vessels = [i for i, label in enumerate(labels) if label in vessel_labels]
+    return np.array([vessels[0] if i in vessels else i for i in range(len(labels))], dtype=np.int64)
+
+
+def _rivals(classes: I64, rivals: I64 | None) -> I64:
+    if rivals is None or not len(rivals):
+        return classes
+    known = (classes >= 0) & (classes < len(rivals))
+    return np.where(known, rivals[np.where(known, classes, 0)], classes)
+
+
+def nms(boxes: Found, iou: float = NMS_IOU, rivals: I64 | None = None) -> Found:
+    """Greedy non-maximum suppression among classes that compete (`rivals_of`; None: each with itself alone)."""
     if len(boxes) < 2:
         return boxes
     boxes = _best(boxes, _NMS_MAX)
     rects = boxes.corners.astype(np.float64)
     rects[:, 2:] -= rects[:, :2]  # OpenCV wants x, y, width, height: corners would merge neighbouring boats
     rects[:, :2] -= rects[:, :2].min(axis=0)  # it keeps classes apart by an offset that assumes no negative place
-    classes = boxes.classes.astype(np.int32)
+    classes = _rivals(boxes.classes, rivals).astype(np.int32)
     keep = cv2.dnn.NMSBoxesBatched(rects, boxes.scores, classes, 0.0, iou)  # type: ignore[arg-type] # arrays do
     index = np.asarray(keep, dtype=np.int64).reshape(-1)
     return boxes.take(index[np.lexsort((index, -boxes.scores[index]))])
@@ -89,37 +106,38 @@ def _best(boxes: Found, many: int) -> Found:
     return boxes if len(boxes) <= many else boxes.take(np.argsort(-boxes.scores, kind="stable")[:many])
 
 
-def _shares(boxes: Found, area: F32) -> tuple[F32, F32]:
-    """Of each pair [N, N]: intersection over union, and over the smaller of the two; 0 for boxes of two classes."""
+def _shares(boxes: Found, area: F32, rivals: I64 | None) -> tuple[F32, F32]:
+    """Of each pair [N, N]: intersection over union, and over the smaller of the two; 0 where they do not compete."""
     low = np.maximum(boxes.corners[:, None, :2], boxes.corners[None, :, :2])
     high = np.minimum(boxes.corners[:, None, 2:4], boxes.corners[None, :, 2:4])
     sides = np.clip(high - low, 0.0, None)
     shared = sides[..., 0] * sides[..., 1]
-    shared[boxes.classes[:, None] != boxes.classes] = 0.0
+    kinds = _rivals(boxes.classes, rivals)
+    shared[kinds[:, None] != kinds] = 0.0
     union = np.maximum(area[:, None] + area - shared, 1e-6)
     smaller = np.maximum(np.minimum(area[:, None], area), 1e-6)
     return np.asarray(shared / union, dtype=np.float32), np.asarray(shared / smaller, dtype=np.float32)
 
 
-def merge_views(boxes: Found, cut: NDArray[np.bool_]) -> Found:
+def merge_views(boxes: Found, cut: NDArray[np.bool_], rivals: I64 | None = None) -> Found:
     """One list out of several views of a picture. `cut` [N] marks boxes that end at a view's inner border.
 
-    Whole boxes go first, by score; then a box is dropped where it repeats a kept one of its class, and a cut one also
-    where it lies mostly inside a kept one: it is a piece of the same vessel, and a large piece lends its score, because
-    the view at native resolution saw the vessel better than the reduced whole.
+    Whole boxes go first, by score; then a box is dropped where it repeats a kept rival (`rivals_of`), and a cut one
+    also where it lies mostly inside a kept one: it is a piece of the same vessel, and a large piece lends its score,
+    because the view at native resolution saw the vessel better than the reduced whole.
     """
     if len(boxes) > _MERGE_MAX:
         best = np.argsort(-boxes.scores, kind="stable")[:_MERGE_MAX]
         boxes, cut = boxes.take(best), cut[best]
     area = areas(boxes.corners)
-    overlap, inside = _shares(boxes, area)
+    overlap, inside = _shares(boxes, area, rivals)
     scores = boxes.scores.copy()
     kept = np.empty(len(boxes), dtype=np.int64)
     many = 0
     for i in np.lexsort((-boxes.scores, cut)):
-        rivals = kept[:many]
-        if many and (overlap[i, rivals].max() > _MERGE_IOU or (cut[i] and inside[i, rivals].max() > _MERGE_INSIDE)):
-            whole = rivals[inside[i, rivals].argmax()]
+        before = kept[:many]
+        if many and (overlap[i, before].max() > _MERGE_IOU or (cut[i] and inside[i, before].max() > _MERGE_INSIDE)):
+            whole = before[inside[i, before].argmax()]
             if area[i] > _MERGE_LENDS * area[whole]:
                 scores[whole] = max(scores[whole], scores[i])
             continue

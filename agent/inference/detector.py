@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agent.inference.boxes import NMS_IOU, Found, nms
+from agent.inference.boxes import NMS_IOU, Found, nms, rivals_of
 from agent.inference.layouts import LAYOUTS, Context
 from agent.inference.letterbox import InputForm, place, tensor
 from agent.messages import Box
@@ -68,6 +68,7 @@ class Detector:
         self._session = session
         self._layout = LAYOUTS[info.layout]
         self._nms_iou = nms_iou
+        self.rivals = rivals_of(info.labels, info.vessel_labels)
         self._names = tuple(name for name, _, _ in session.outputs)
         self._unnamed: set[int] = set()
 
@@ -110,7 +111,7 @@ class Detector:
         ctx = Context(width=width, height=height, names=self._names, min_score=min_score)
         boxes = self._layout.decode(outputs, ctx)
         if self._layout.nms:
-            boxes = nms(boxes, self._nms_iou)
+            boxes = nms(boxes, self._nms_iou, self.rivals)
         boxes = boxes.take(np.argsort(-boxes.scores, kind="stable"))
         return Found(corners=placed.back(boxes.corners), scores=boxes.scores, classes=boxes.classes)
 

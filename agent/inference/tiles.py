@@ -90,7 +90,7 @@ def find_in(detector: Detector, image: U8, regions: list[Region], *, min_score: 
         cuts.append(_cut(boxes.corners, region, image.shape[1], image.shape[0]))
         shift = np.array([region.x, region.y] * 2, dtype=np.float32)
         parts.append(Found(corners=boxes.corners + shift, scores=boxes.scores, classes=boxes.classes))
-    return merge_views(join(parts), np.concatenate(cuts))
+    return merge_views(join(parts), np.concatenate(cuts), detector.rivals)
 
 
 def _cut(corners: F32, region: Region, width: int, height: int) -> NDArray[np.bool_]:

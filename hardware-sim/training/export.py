@@ -16,6 +16,7 @@ import torch
 
 from training.classes import LABELS, VESSEL_LABELS
 from training.evaluate import open_model
+from training.metrics import NMS_IOU
 from training.network import Detector, Exported
 
 OPSET = 17
@@ -56,7 +57,7 @@ def describe(target: Path, min_score: float) -> str:
     return (
         "# How to feed this model and read it; written by hardware-sim/training/export.py. The card is CARD.md.\n"
         f'layout = "yolov8"\ninput = "rgb01"\nfit = "topleft"\npad = 114\nlabels = {labels}\n'
-        f"vessel_labels = {vessels}\nmin_score = {min_score}\n"
+        f"vessel_labels = {vessels}\nmin_score = {min_score}\nnms_iou = {NMS_IOU}\n"
         f'sha256 = "{hashlib.sha256(target.read_bytes()).hexdigest()}"\n'
     )
 

@@ -24,7 +24,7 @@ CASES = [
     ("site", "exercise", '"maybe"', 'has to be true or false, without quotes, not "maybe"'),
     ("publish", "window", "99", "has to be 20 or less, not 99"),
     ("publish", "window", "1.5", "has to be a whole number, not 1.5"),
-    ("publish", "profile", '"foo"', "has to be one of 'lan', 'lte', 'satellite' or 'metered', not \"foo\""),
+    ("publish", "profile", '"foo"', "has to be one of 'auto', 'lan', 'lte', 'satellite' or 'metered', not \"foo\""),
     ("publish", "fallback_brokers", '"x"', 'has to be a list, as [ ... ], not "x"'),
     ("publish", "broker", '"http://x"', "a broker is written mqtt://host:port"),
     ("storage", "checkpoint_s", "0", "has to be more than 0, not 0"),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agent.errors import ConfigError, InputError, UnsupportedError, UsageError
 from agent.inference import layouts
-from agent.inference.boxes import Found, found, merge_views, nms
+from agent.inference.boxes import Found, found, join, merge_views, nms, rivals_of
 from agent.inference.detector import feed
 from agent.inference.labels import COCO80, COCO91, vessels_among
 from agent.inference.layouts import Context
@@ -60,6 +60,17 @@ def test_the_person_on_the_boat_stays() -> None:
     box = [10.0, 10.0, 50.0, 50.0]
     kept = nms(found(np.array([box, box]), np.array([0.9, 0.8]), np.array([8, 0])))
     assert sorted(kept.classes.tolist()) == [0, 8]
+
+
+def test_kinds_of_vessel_compete_for_one_hull_and_a_person_aboard_does_not() -> None:
+    rivals = rivals_of(["person", "fishing", "sailing"], {"fishing", "sailing"})
+    hull = [100.0, 100, 160, 120]
+    boxes = found(np.array([hull, hull, hull]), np.array([0.9, 0.8, 0.7]), np.array([1, 2, 0]))
+    assert nms(boxes, rivals=rivals).classes.tolist() == [1, 0]
+    assert merge_views(boxes, np.zeros(3, dtype=bool), rivals).classes.tolist() == [1, 0]
+    assert nms(boxes).classes.tolist() == [1, 2, 0]
+    beyond = found(np.array([hull]), np.array([0.9]), np.array([7]))
+    assert nms(join([boxes, beyond]), rivals=rivals).classes.tolist() == [1, 7, 0]
 
 
 def test_boxes_left_of_the_picture_do_not_suppress_other_classes() -> None:

@@ -25,12 +25,16 @@ from agent.errors import SensorUnavailable
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterator
+    from typing import BinaryIO
 
 MAX_CLIENTS = 32
 PING_S = 20.0
 _LOOPBACK = re.compile(r"^(https?://)?(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$")
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 _TEXT, _CLOSE, _PING = 0x81, 0x88, 0x89
+_LINE_BYTES = 8192
+_MESSAGE_BYTES = 64 << 20  # far above the state of a full picture
 
 
 class Live:
@@ -223,11 +227,11 @@ class LiveServer:
         self._server.server_close()
 
 
-def receive_texts(sock: socket.socket, host: str, path: str = "/ws") -> Any:
+def receive_texts(sock: socket.socket, host: str, path: str = "/ws") -> Iterator[str]:
     """A generator of the texts that a server's WebSocket sends: the smallest client, for gateways and tests.
 
     Raises:
-        SensorUnavailable: the server does not speak WebSocket.
+        SensorUnavailable: the server does not speak WebSocket, or announces a message that no picture sends.
 
     """
     key = base64.b64encode(b"vigia-gateway-16").decode()
@@ -236,11 +240,15 @@ def receive_texts(sock: socket.socket, host: str, path: str = "/ws") -> Any:
         f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
     sock.sendall(request.encode())
-    stream = sock.makefile("rb")
-    status = stream.readline()
+    with sock.makefile("rb") as stream:
+        yield from _texts(stream, host)
+
+
+def _texts(stream: BinaryIO, host: str) -> Iterator[str]:
+    status = stream.readline(_LINE_BYTES)
     if b" 101 " not in status:
         raise SensorUnavailable(f"{host} does not serve a picture: {status.decode(errors='replace').strip()}")
-    while stream.readline().strip():
+    while stream.readline(_LINE_BYTES).strip():
         pass
     while True:
         head = stream.read(2)
@@ -249,6 +257,8 @@ def receive_texts(sock: socket.socket, host: str, path: str = "/ws") -> Any:
         length = head[1] & 127
         size = {126: 2, 127: 8}.get(length, 0)
         length = int.from_bytes(stream.read(size), "big") if size else length
+        if length > _MESSAGE_BYTES:
+            raise SensorUnavailable(f"{host} announces a message of {length} bytes: that is no picture's")
         body = stream.read(length)
         if head[0] == _TEXT:
             yield body.decode()
