@@ -1,12 +1,12 @@
 """kill -9, again and again: every committed alert reaches the picture, once, whatever dies when.
 
-A real mosquitto without persistence (in three rounds of ten the simulator's hub in its place), the real agent fed with
-AIS over UDP, and `vigia watch --ack` as the picture, which is itself killed now and then so that acknowledgements are
-withheld. Between agent and broker is a link that is slow, torn in the middle of packets, or loses the broker's PUBACKs;
-in one round of five the disk is full for a while; in one of three the box' wall clock steps by an hour, and in one of
-five it starts an hour off. What was committed is read, while the agent is dead, from the outbox's own table of alert
-steps, which outlives the messages; what arrived, from the picture's file and from a third client that sees every repeat
-on the wire.
+A real mosquitto without persistence (every third time that a broker starts the simulator's hub in its place), the
+real agent fed with AIS over UDP, and `vigia watch --ack` as the picture, which is itself killed now and then so that
+acknowledgements are withheld. Between agent and broker is a link that is slow, torn in the middle of packets, or
+loses the broker's PUBACKs; in one round of five the disk is full for a while; in one of three the box' wall clock
+steps by an hour, and every fifth start is an hour off. What was committed is read, while the agent is dead, from the
+outbox's own table of alert steps, which outlives the messages; what arrived, from the picture's file and from a third
+client that sees every repeat on the wire.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ SITE = LocalFrame(lat=43.38, lon=-8.40)
 DRAIN_S = 90.0
 QUIET_S = 8
 START_S = 60.0  # of an agent, on a machine that has other things to do
-HUB_SHARE = 0.3  # of the rounds with a broker: the simulator's hub instead of mosquitto
+HUB_EVERY = 3  # so many starts of a broker is the simulator's hub instead of mosquitto, from the second on
+OFF_EVERY = 5  # so many starts of the agent have a wall clock that is an hour off, from the second on
 NEW_PER_S = 8.0  # vessels that enter the zone each second
 # The agent with a wall clock that is off by its first argument, and by something else after SIGUSR2.
 STEPPED = """
@@ -167,6 +168,7 @@ class _Chaos:
         self.mqtt, self.udp = _free(socket.SOCK_STREAM), _free(socket.SOCK_DGRAM)
         self.relay = Relay(self.mqtt, self.random)
         self.faults: Counter[str] = Counter()
+        self.starts: Counter[str] = Counter()
         (folder / "c.toml").write_text(CONFIG.format(udp=self.udp, mqtt=self.relay.port), encoding="utf-8")
         lines = [f"listener {self.mqtt} 127.0.0.1", "allow_anonymous true", "persistence false", "user root", ""]
         (folder / "mosquitto.conf").write_text("\n".join(lines), encoding="utf-8")
@@ -246,7 +248,8 @@ class _Chaos:
             "--log-level",
             "error",
         ]
-        off_s = self.random.choice((-3600.0, 3600.0)) if self.random.random() < 0.2 else 0.0
+        self.starts["agent"] += 1
+        off_s = self.random.choice((-3600.0, 3600.0)) if self.starts["agent"] % OFF_EVERY == 2 else 0.0
         self.faults["clock"] += off_s != 0.0
         return subprocess.Popen([sys.executable, "-c", STEPPED, str(off_s), *command])  # noqa: S603 - our own program
 
@@ -263,7 +266,8 @@ class _Chaos:
     def _set_broker(self, *, up: bool) -> None:
         if up and self.broker is None:
             command = [self.program, "-c", str(self.folder / "mosquitto.conf")]
-            if self.random.random() < HUB_SHARE:  # another broker at the same address, which knows nothing of the first
+            self.starts["broker"] += 1
+            if self.starts["broker"] % HUB_EVERY == 2:  # another broker, which knows nothing of the first
                 command = [sys.executable, "-m", "hardware_sim", "hub", "--port", str(self.mqtt)]
                 self.faults["hub"] += 1
             self.broker = subprocess.Popen(  # noqa: S603 - found above, or our own program

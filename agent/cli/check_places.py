@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 FAR_M = 200_000.0  # beyond it neither radar nor AIS from a coast sees a vessel
 AREA_MIN_M2 = 100.0
+CREDENTIALS = "/run/credentials/"
+"""systemd shows what lies there to the service alone, not to the check before a reload."""
 FILES = ("ca_file", "cert_file", "key_file", "mac_key_file", "password_file")
 
 Key = tuple[str | int, ...]
@@ -72,7 +74,9 @@ def _files(document: Mapping[str, Any]) -> Iterator[tuple[Key, str, str]]:
         return
     for name in FILES:
         path = publish.get(name)
-        if isinstance(path, str) and path and not Path(path).exists():
+        if not isinstance(path, str) or not path or "${" in path or path.startswith(CREDENTIALS):
+            continue
+        if not Path(path).exists():
             yield ("publish", name), f"{path} is not there", ""
 
 
