@@ -34,7 +34,8 @@ class Area:
         self._lo, self._hi = self._a.min(axis=0).tolist(), self._a.max(axis=0).tolist()
         cross = self._a[:, 0] * self._b[:, 1] - self._b[:, 0] * self._a[:, 1]
         around = float(np.hypot(*(self._b - self._a).T).sum())
-        self.margin_m = min(MARGIN_MAX_M, abs(float(cross.sum())) / 2.0 / max(around, 1.0))
+        self.core_m = abs(float(cross.sum())) / 2.0 / max(around, 1.0)  # half as deep as the middle, or deeper
+        self.margin_m = min(MARGIN_MAX_M, self.core_m)
 
     def depth_m(self, east_m: float, north_m: float) -> float:
         """Distance from the border, positive inside; at most `FAR_M` away outside."""

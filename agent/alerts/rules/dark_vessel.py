@@ -25,6 +25,7 @@ from agent.alerts.rules.base import (
     RuleOptions,
     SpeedBand,
     Verdict,
+    has_moved,
     without_ais_s,
 )
 from agent.alerts.zones import present
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from agent.alerts.scene import Scene
     from agent.alerts.zones import Memory
     from agent.fusion.picture import Known
-
-MOVED_M = 50.0  # plus three sigmas: less than this is not a movement
 
 
 class Options(SpeedBand):
@@ -78,7 +77,7 @@ class DarkVessel(Rule[Options]):
             free_s = k.ais_quiet_s
         else:
             free_s = without_ais_s(k, scene, memory, within_m)
-        vessel = _is_vessel(k, memory)
+        vessel = has_moved(k, memory)
         on = memory.get("on", 0.0) > 0.0
         if t.mmsi is not None and not quiet:
             memory["on"] = 0.0
@@ -128,14 +127,3 @@ class DarkVessel(Rule[Options]):
         far = opts.min_range_m is None or range_m >= opts.min_range_m * (0.9 if on else 1.0)
         classed = not opts.classes or t.class_ in opts.classes
         return inside and near and far and classed and (on or opts.in_band(t.sog_mps))
-
-
-def _is_vessel(k: Known, memory: Memory) -> bool:
-    """Whether it has moved since it was first looked at, or has ever sent AIS. `memory` keeps the first place."""
-    if k.track.mmsi is not None:
-        memory["vessel"] = 1.0
-    e0, n0 = memory.setdefault("east", k.track.east_m), memory.setdefault("north", k.track.north_m)
-    sigma_m = max(memory.setdefault("sigma", k.sigma_m), k.sigma_m)
-    if math.hypot(k.track.east_m - e0, k.track.north_m - n0) > MOVED_M + 3.0 * sigma_m:
-        memory["vessel"] = 1.0
-    return memory.get("vessel", 0.0) > 0.0

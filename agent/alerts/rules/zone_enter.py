@@ -1,4 +1,9 @@
-"""zone-enter: a vessel comes into a zone, or is first seen inside it. Over when it has left."""
+"""zone-enter: a vessel comes into a zone, or is first seen inside it. Over when it has left.
+
+Promises:
+- what has not moved since it was first seen is inside only when it is deeper than its track's noise could take it: a
+  buoy on the border enters nothing, a vessel found at anchor well inside is told of at once.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,18 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import model_validator
 
-from agent.alerts.rules.base import OFF, NotNegative, Positive, Rule, RuleOptions, SpeedBand, Verdict, without_ais_s
+from agent.alerts.rules.base import (
+    OFF,
+    NotNegative,
+    Positive,
+    Rule,
+    RuleOptions,
+    SpeedBand,
+    Verdict,
+    has_moved,
+    still_m,
+    without_ais_s,
+)
 from agent.alerts.zones import place, present
 
 if TYPE_CHECKING:
@@ -40,6 +56,7 @@ class ZoneEnter(Rule[Options]):
         """On from entry to exit, once its other criteria have been met inside."""
         assert self.area is not None  # noqa: S101 - `zone` is a required key
         opts, t = self.options, k.track
+        moved = has_moved(k, memory)
         ais_free_s = without_ais_s(k, scene, memory, opts.ais_within_m or 3.0 * scene.ais_gate_m)
         if not present(self.area, memory, t.east_m, t.north_m, k.sigma_m):
             memory.pop("met", None)
@@ -47,6 +64,9 @@ class ZoneEnter(Rule[Options]):
         if opts.only_without_ais and t.mmsi is not None:
             return Verdict(on=False, reasons=("its AIS is now received",), codes=("ais-received",))
         if "met" not in memory:
+            deep_m = min(still_m(k, memory), self.area.core_m)
+            if not moved and self.area.depth_m(t.east_m, t.north_m) < deep_m:
+                return OFF
             if opts.only_without_ais and (ais_free_s < opts.ais_wait_s or scene.ais_dead()):
                 return OFF
             if not opts.in_band(t.sog_mps) or (opts.classes and t.class_ not in opts.classes):

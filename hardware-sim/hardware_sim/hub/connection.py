@@ -37,9 +37,7 @@ class Link:
 
     async def run(self) -> None:
         """Until the client leaves."""
-        kind, flags, body = await self._packet()
-        if kind != codec.CONNECT or flags:
-            raise MalformedError("the first packet is not CONNECT", 0x82)
+        _kind, _flags, body = await self._packet()
         self.version = codec.V5 if body[:7] == b"\0\4MQTT\5" else codec.V311
         connect = codec.parse_connect(body)
         reason = self.hub.refusal(connect)
@@ -73,6 +71,9 @@ class Link:
     async def _packet(self) -> tuple[int, int, bytes]:
         async with asyncio.timeout(self._keepalive_s):
             first = (await self.reader.readexactly(1))[0]
+            if self.session is None and first != codec.CONNECT << 4:
+                # at once: another protocol's second octet is no length, and what it promises may never come
+                raise MalformedError("the first packet is not CONNECT", 0x82)
             length = shift = 0
             while True:
                 byte = (await self.reader.readexactly(1))[0]
