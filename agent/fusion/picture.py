@@ -27,7 +27,6 @@ from agent.tracking.tracker import Contacts, Ids, Tracker
 if TYPE_CHECKING:
     from agent.config.schema import Config
     from agent.messages import Scan, View
-    from agent.tracking.arrays import Floats
     from agent.tracking.bearings import BearingTrack
 
 AIS_HEALTHY_S = 120.0  # a longer silence of the receiver is a gap in what AIS can prove
@@ -145,7 +144,7 @@ class Picture:
         else:
             status = TrackStatus.COASTING if now_s - t.hit_s > 3.0 else TrackStatus.CONFIRMED
         track = self.track(
-            now_s, t.id, x, p, status=status, sources=(t.source,), class_=self.tracker.class_of(t.id),
+            now_s, t.id, x.tolist(), p.tolist(), status=status, sources=(t.source,), class_=self.tracker.class_of(t.id),
             confidence=0.4 if t.confirmed else 0.2, bearing_deg=bearing_deg, sigma_bearing_deg=sigma_deg,
         )  # fmt: skip
         return Known(
@@ -153,14 +152,14 @@ class Picture:
             static=False, ais_reports=0,
         )  # fmt: skip
 
-    def track(self, now_s: float, track_id: int, x: Floats, p: Floats, **rest: Any) -> Track:
+    def track(self, now_s: float, track_id: int, x: list[float], p: list[list[float]], **rest: Any) -> Track:
         """The message form of a state."""
-        e, n, ve, vn = x.tolist()
+        e, n, ve, vn = x
         lat, lon = self.frame.to_geo(e, n)
         return Track(
             at_s=now_s, id=track_id, lat=lat, lon=lon, east_m=e, north_m=n,
             cog_deg=wrap360(math.degrees(math.atan2(ve, vn))), sog_mps=math.hypot(ve, vn),
-            cov=tuple(tuple(row) for row in p.tolist()), **rest,
+            cov=tuple(map(tuple, p)), **rest,
         )  # fmt: skip
 
     def state(self) -> list[Any]:
@@ -191,51 +190,65 @@ class _Build:
         self._picture = picture
         self._parts = parts
         self._now_s = now_s
-        self._row = {t: i for i, t in enumerate(parts.id)}
-        self._contact = {t: i for i, t in enumerate(contacts.id.tolist())}
-        self._contacts = contacts
+        row, table = contacts.row, picture.tracker.table
+        self._id = contacts.id.tolist()
+        self._contact = {t: i for i, t in enumerate(self._id)}
+        self._seen_by, self._share, self._hits = contacts.sources, contacts.share, table.hits[row].tolist()
+        self._confirmed, self._confirmed_s = contacts.confirmed.tolist(), table.confirmed_s[row].tolist()
+        self._coasting, self._static = contacts.coasting.tolist(), contacts.static.tolist()
+        self._state = self._fused({t: i for i, t in enumerate(parts.id)})
         self._station = {s.id: s for s in stations}
         self._target = {t.id: t for t in targets}
+
+    def _fused(self, row: dict[int, int]) -> dict[int, tuple[list[float], list[list[float]]]]:
+        """State and covariance of every vessel, all vessels with as many parts at once."""
+        by_parts: dict[int, list[Vessel]] = {}
+        for v in self._picture.vessels.all.values():
+            by_parts.setdefault(len(v.members), []).append(v)
+        out: dict[int, tuple[list[float], list[list[float]]]] = {}
+        for n, vessels in by_parts.items():
+            rows = np.array([[row[t] for t in v.members] for v in vessels])
+            x, p = self._parts.x[rows], self._parts.p[rows]
+            x, p = intersect(x, p) if n > 1 else (x[:, 0], p[:, 0])
+            out.update(zip([v.id for v in vessels], zip(x.tolist(), p.tolist(), strict=True), strict=True))
+        return out
 
     def known(self, v: Vessel) -> Known:
         contact = next((self._contact[t] for t in v.members if t in self._contact), None)
         targets = [self._target[t] for t in v.members if t in self._target]
         station = next((self._station[t] for t in v.members if t in self._station), None)
-        rows = [self._row[t] for t in v.members]
-        x, p = self._parts.x[rows[0]], self._parts.p[rows[0]]
-        if len(rows) > 1:
-            x, p = intersect(self._parts.x[rows], self._parts.p[rows])
+        x, p = self._state[v.id]
         status, confirmed_s = self._status(contact, targets, station)
         sources, kinds = self._sources(v, contact, targets, station)
         share, hits, confidence = self._quality(contact, targets, station, kinds)
-        static = station is None and contact is not None and bool(self._contacts.static[contact])
+        static = station is None and contact is not None and self._static[contact]
         class_ = station.class_ if station else None
         if class_ is None and contact is not None:
-            class_ = STATIC if static else self._picture.tracker.class_of(int(self._contacts.id[contact]))
+            class_ = STATIC if static else self._picture.tracker.class_of(self._id[contact])
         name = station.name if station else next((t.name for t in targets if t.name), None)
         track = self._picture.track(
             self._now_s, v.id, x, p, status=status, sources=sources, mmsi=station.mmsi if station else None, name=name,
             class_=class_, confidence=confidence,
         )  # fmt: skip
         return Known(
-            track=track, state=tuple(x.tolist()), kinds=kinds, share=share, hits=hits, confirmed_s=confirmed_s,
+            track=track, state=tuple(x), kinds=kinds, share=share, hits=hits, confirmed_s=confirmed_s,
             static=static, ais_reports=station.reports if station else 0,
             ais_quiet_s=station.quiet_s(self._now_s) if station and self._watched(contact, targets) else 0.0,
         )  # fmt: skip
 
     def _watched(self, contact: int | None, targets: list[Reported]) -> bool:
         """Whether something besides AIS shows it now."""
-        own = contact is not None and bool(self._contacts.confirmed[contact] and not self._contacts.coasting[contact])
+        own = contact is not None and self._confirmed[contact] and not self._coasting[contact]
         return own or any(t.confirmed for t in targets)
 
     def _status(
         self, contact: int | None, targets: list[Reported], station: Station | None
     ) -> tuple[TrackStatus, float]:
         since = [t.confirmed_s for t in targets if t.confirmed]
-        confirmed = contact is not None and bool(self._contacts.confirmed[contact])
+        confirmed = contact is not None and self._confirmed[contact]
         if contact is not None and confirmed:
-            since.append(float(self._picture.tracker.table.confirmed_s[self._contacts.row[contact]]))
-        coasting = contact is not None and bool(self._contacts.coasting[contact])
+            since.append(self._confirmed_s[contact])
+        coasting = contact is not None and self._coasting[contact]
         fresh = station is not None and self._now_s - station.t_s <= AIS_FRESH_S
         if since:
             lost_sight = confirmed and coasting and not fresh and not any(t.confirmed for t in targets)
@@ -246,7 +259,7 @@ class _Build:
         self, v: Vessel, contact: int | None, targets: list[Reported], station: Station | None
     ) -> tuple[tuple[str, ...], int]:
         tracker = self._picture.tracker
-        own = self._contacts.sources[contact] if contact is not None else ()
+        own = self._seen_by[contact] if contact is not None else ()
         own += tuple(s for s, at in v.seen.items() if self._now_s - at <= SEEN_S)
         cameras = any(tracker.sources[s].camera for s in own)
         radars = any(not tracker.sources[s].camera for s in own) or bool(targets)
@@ -259,10 +272,10 @@ class _Build:
         share, hits = 0.0, 0
         doubt = 1.0
         if contact is not None:
-            share = self._contacts.share[contact]
-            hits = int(self._picture.tracker.table.hits[self._contacts.row[contact]])
+            share = self._share[contact]
+            hits = self._hits[contact]
             grown = 1.0 - 0.5 ** (hits / 4.0)
-            doubt *= 1.0 - share * grown * (0.9 if self._contacts.confirmed[contact] else 0.4)
+            doubt *= 1.0 - share * grown * (0.9 if self._confirmed[contact] else 0.4)
         if targets:
             share, hits = max(share, 0.8), max(hits, *(t.tracking for t in targets))
             doubt *= 0.3

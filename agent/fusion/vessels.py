@@ -162,10 +162,10 @@ class Vessels:
 
 
 def intersect(x: Floats, p: Floats) -> tuple[Floats, Floats]:
-    """Covariance intersection of the states (k, 4) of one vessel."""
-    weight = 1.0 / (p[:, 0, 0] + p[:, 1, 1])
-    weight /= weight.sum()
-    info = np.linalg.inv(p) * weight[:, None, None]
-    cov = np.linalg.inv(info.sum(axis=0))
-    state = cov @ (info @ x[:, :, None]).sum(axis=0)
-    return state[:, 0], (cov + cov.T) / 2.0
+    """Covariance intersection for n vessels of k parts each: `x` (n, k, 4), `p` (n, k, 4, 4) to (n, 4), (n, 4, 4)."""
+    weight = 1.0 / (p[..., 0, 0] + p[..., 1, 1])
+    weight /= weight.sum(axis=1, keepdims=True)
+    info = np.linalg.inv(p) * weight[..., None, None]
+    cov = np.linalg.inv(info.sum(axis=1))
+    state = cov @ (info @ x[..., None]).sum(axis=1)
+    return state[..., 0], (cov + cov.swapaxes(1, 2)) / 2.0
