@@ -6,6 +6,10 @@ Promises:
 - the seeds are new ones from `--seed` on; scenarios take turns until the days are over;
 - DIR/nightly.jsonl holds one line per run, DIR/nightly.md the tables; nothing is left out of either: a run that failed
   ends the night with its sentence;
+- a run's CPU seconds (user and system, the box's process included) stand beside its wall seconds: they tell what a
+  night costs on a machine that does other things as well;
+- false alerts and false tracks a day come with the exact 95 % upper bound of a Poisson rate, so that few days or none
+  false promise no more than they show;
 - after `--minutes` no run begins any more: the table says how many days there were.
 """
 
@@ -13,6 +17,7 @@ from __future__ import annotations
 
 import json
 import math
+import resource
 import shutil
 import subprocess
 import sys
@@ -20,6 +25,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,8 +42,8 @@ if TYPE_CHECKING:
 
 DAY_S = 86_400.0
 HEAD = """\
-{days:.2f} simulated days in {minutes:.1f} minutes ({speed:.0f} times real time), {runs} runs, the box judging every \
-{tick:g} s.
+{days:.2f} simulated days in {minutes:.1f} minutes ({speed:.0f} times real time), {cpu:.1f} CPU-minutes, {runs} runs, \
+the box judging every {tick:g} s.
 
 | scenario | hours | expected | matched | missed | false | false/day | delay p50 s | p95 s | completeness | ambiguity \
 | switches/h | GOSPA m | false tracks/h |
@@ -70,6 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """The whole night."""
+    _check(args)
     found = shutil.which(args.vigia)
     if found is None:
         raise UsageError(f"{args.vigia}: no such program; give the box's with --vigia")
@@ -92,10 +99,21 @@ def run(args: argparse.Namespace) -> int:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
             file.flush()
             print(f"{row['scenario']} seed {row['seed']}: {row['replay_s']:.1f} s", file=sys.stderr)
+    if not any(r["duration_s"] for r in rows):
+        raise UsageError("the night was over before ten seconds were simulated; give more --days or --minutes")
     text = report(rows, time.monotonic() - began, args.tick)
     (args.out / "nightly.md").write_text(text, encoding="utf-8")
     print(text)
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    if not (math.isfinite(args.days) and args.days > 0.0):
+        raise UsageError(f"--days is a number of days above 0, not {args.days:g}")
+    if args.jobs < 1:
+        raise UsageError(f"--jobs is a number of processes from 1 on, not {args.jobs}")
+    if not args.minutes >= 0.0:
+        raise UsageError(f"--minutes is a time from 0 on, not {args.minutes:g}")
 
 
 def plan(names: tuple[str, ...], days: float, first_seed: int) -> list[Task]:
@@ -121,19 +139,30 @@ def _one(task: Task, *, program: str, out: Path, tick_s: float, keep: bool, unti
     folder.mkdir(exist_ok=True)
     world = scenario.load(task.scenario)
     (folder / "box.toml").write_text(box.config(world, tick_s=tick_s), encoding="utf-8")
-    began = time.monotonic()
+    spent = [_spent()]
     write(world, task.seed, task.duration_s, folder, tick_s)
-    simulated = time.monotonic()
+    spent.append(_spent())
     _replay(program, folder)
-    replayed = time.monotonic()
+    spent.append(_spent())
     score = score_files(*(folder / f"{name}.jsonl" for name in ("truth", "tracks", "alerts")))
-    scored = time.monotonic()
+    spent.append(_spent())
     (folder / "score.json").write_text(json.dumps(score, ensure_ascii=False), encoding="utf-8")
     del score["tracks"]["over_time"], score["tracks"]["first_tracked_s"]
     if not keep:
         shutil.rmtree(folder)
-    took = {"simulate_s": simulated - began, "replay_s": replayed - simulated, "score_s": scored - replayed}
-    return {**score, **{step: round(s, 3) for step, s in took.items()}}
+    steps = zip(("simulate", "replay", "score"), pairwise(spent), strict=True)
+    took = {step: (after[0] - before[0], after[1] - before[1]) for step, (before, after) in steps}
+    return {
+        **score,
+        **{f"{step}_s": round(wall_s, 3) for step, (wall_s, _) in took.items()},
+        **{f"{step}_cpu_s": round(cpu_s, 3) for step, (_, cpu_s) in took.items()},
+    }
+
+
+def _spent() -> tuple[float, float]:
+    """Seconds by the clock, and CPU seconds of this process and of all children it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return time.monotonic(), sum(u.ru_utime + u.ru_stime for u in used)
 
 
 def _replay(program: str, folder: Path) -> None:
@@ -148,7 +177,9 @@ def _replay(program: str, folder: Path) -> None:
 def report(rows: list[dict[str, Any]], wall_s: float, tick_s: float) -> str:
     """The tables, as Markdown."""
     days = sum(r["duration_s"] for r in rows) / DAY_S
-    lines = [HEAD.format(days=days, minutes=wall_s / 60.0, speed=days * DAY_S / wall_s, runs=len(rows), tick=tick_s)]
+    cpu = sum(r[f"{step}_cpu_s"] for r in rows for step in ("simulate", "replay", "score")) / 60.0
+    speed = days * DAY_S / wall_s
+    lines = [HEAD.format(days=days, minutes=wall_s / 60.0, speed=speed, cpu=cpu, runs=len(rows), tick=tick_s)]
     names = sorted({r["scenario"] for r in rows})
     lines += [_line(name, [r for r in rows if r["scenario"] == name]) for name in names]
     lines += [
@@ -169,7 +200,27 @@ def report(rows: list[dict[str, Any]], wall_s: float, tick_s: float) -> str:
                 f"- {name} seed {seed}: {x['rule']}, {x['vessel'] or 'nothing there'}"
                 for name, seed, x in found[:LISTED]
             ]
+    alerts = _a_day("alerts", sum(r["alerts"]["all"]["false"] for r in rows), days)
+    tracks = _a_day("tracks", sum(r["tracks"]["false_tracks"] for r in rows), days)
+    lines += ["", f"In {days:.2f} days {alerts}; {tracks}."]
     return "\n".join(lines) + "\n"
+
+
+def _a_day(what: str, count: int, days: float) -> str:
+    return f"{count} false {what}, {count / days:.2f} a day (95 % at most {poisson_upper(count) / days:.2f} a day)"
+
+
+def poisson_upper(count: int) -> float:
+    """The mean at which `count` events or fewer have a chance of 5 %: the exact one-sided upper bound of 95 %."""
+
+    def chance(mean: float) -> float:
+        return math.fsum(math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(count + 1))
+
+    low, high = float(max(count, 1)), count + 10.0 * math.sqrt(count + 1.0) + 10.0
+    for _ in range(60):  # halvings: to the last digit of a float
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if chance(middle) > 0.05 else (low, middle)
+    return high
 
 
 def _line(name: str, rows: list[dict[str, Any]]) -> str:

@@ -41,6 +41,10 @@ def test_a_short_night_says_what_it_ran_and_can_be_run_again(
         text = (out / "nightly.md").read_text(encoding="utf-8")
         assert text in capsys.readouterr().out
         tables.append(text.split("\n")[2:])
+        cpu = [row.pop(f"{step}_cpu_s") for row in rows for step in ("simulate", "replay", "score")]
+        assert all(s > 0.0 for s in cpu)  # the box is a process of its own: its time counts too
+        assert f"{sum(cpu) / 60.0:.1f} CPU-minutes, 2 runs" in text
+        assert text.endswith(" 0 false tracks, 0.00 a day (95 % at most 862.77 a day).\n")  # 2.9957 in 300 s
         for row in rows:
             del row["simulate_s"], row["replay_s"], row["score_s"]
         tables.append([json.dumps(r) for r in rows])
@@ -48,6 +52,12 @@ def test_a_short_night_says_what_it_ran_and_can_be_run_again(
     assert tables[1] == tables[3]
     assert any(line.startswith("| harbour-mouth | 0.1 | 4 | 4 | 0 | 0 |") for line in tables[0])
     assert any(line.startswith("| zone-enter | 2 | 2 | 0 | 0 | 0 |") for line in tables[0])
+
+
+@pytest.mark.parametrize(("count", "most"), [(0, 2.9957), (1, 4.7439), (3, 7.7537), (10, 16.9622), (2000, 2075.0)])
+def test_the_upper_bound_of_a_count_is_poisson_s(count: int, most: float) -> None:
+    """As tables of the chi-squared distribution have it (half of its 95 % point at 2 n + 2 degrees of freedom)."""
+    assert nightly.poisson_upper(count) == pytest.approx(most, rel=5e-5 if count < 100 else 1e-3)
 
 
 def test_scenarios_take_turns_and_seeds_go_on() -> None:
@@ -67,6 +77,11 @@ def test_what_goes_wrong_is_said(tmp_path: Path, vigia: str, capsys: pytest.Capt
     (tmp_path / "odd.toml").write_text(text.replace('kind = "dark-vessel"', 'kind = "telepathy"'), encoding="utf-8")
     assert main([*common, str(tmp_path / "odd.toml"), "--vigia", vigia]) == 70
     assert "telepathy" in capsys.readouterr().err
+    for wrong, word in (("--days=0", "--days"), ("--jobs=0", "--jobs"), ("--minutes=-1", "--minutes")):
+        assert main([*common, "harbour-mouth", "--vigia", vigia, wrong]) == 64
+        assert capsys.readouterr().err.startswith(word)
+    assert main([*common, "harbour-mouth", "--vigia", vigia, "--minutes=0"]) == 64
+    assert "before ten seconds were simulated" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", scenario.names())
