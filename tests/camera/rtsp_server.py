@@ -1,6 +1,7 @@
 """A real RTSP server (GStreamer's) with a moving H.264 picture. Run by the system's Python: its bindings live there.
 
-Prints its port, then obeys lines on stdin: `freeze` stops the pictures with the connection open; end of input ends it.
+`/ball` moves; with an MP4 file as argument, `/clip` plays it, its H.264 as it is. Prints its port, then obeys lines on
+stdin: `freeze` stops the ball with the connection open; end of input ends it.
 """
 
 # mypy: ignore-errors
@@ -19,6 +20,7 @@ PIPELINE = (
     "( videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=25/1 ! identity name=gate "
     "! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=25 ! rtph264pay name=pay0 pt=96 config-interval=1 )"
 )
+CLIP = "( filesrc location={path} ! qtdemux ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1 )"
 frozen = threading.Event()
 
 
@@ -29,6 +31,15 @@ def drop_when_frozen(pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn
 def configure(factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia) -> None:
     gate = media.get_element().get_by_name("gate")
     gate.get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, drop_when_frozen)
+
+
+def add(server: GstRtspServer.RTSPServer, path: str, pipeline: str) -> GstRtspServer.RTSPMediaFactory:
+    factory = GstRtspServer.RTSPMediaFactory(launch=pipeline, shared=True)
+    factory.add_role_from_structure(
+        Gst.Structure.new_from_string("user,media.factory.access=(boolean)true,media.factory.construct=(boolean)true")
+    )
+    server.get_mount_points().add_factory(path, factory)
+    return factory
 
 
 def obey(loop: GLib.MainLoop) -> None:
@@ -46,12 +57,9 @@ def main() -> None:
     token.set_string("media.factory.role", "user")
     auth.add_basic(GstRtspServer.RTSPAuth.make_basic("user", "p@ss"), token)
     server.set_auth(auth)
-    factory = GstRtspServer.RTSPMediaFactory(launch=PIPELINE, shared=True)
-    factory.add_role_from_structure(
-        Gst.Structure.new_from_string("user,media.factory.access=(boolean)true,media.factory.construct=(boolean)true")
-    )
-    factory.connect("media-configure", configure)
-    server.get_mount_points().add_factory("/ball", factory)
+    add(server, "/ball", PIPELINE).connect("media-configure", configure)
+    for path in sys.argv[1:2]:
+        add(server, "/clip", CLIP.format(path=path))
     server.attach(None)
     loop = GLib.MainLoop()
     threading.Thread(target=obey, args=(loop,), daemon=True).start()

@@ -26,11 +26,11 @@ from hardware_sim.devices import h264
 from hardware_sim.devices import rtsp as simulated_rtsp
 from sim.test_rtsp import Camera as SimulatedCamera
 from support.clock import ManualClock
+from support.gst import rtsp_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SYSTEM_PYTHON = "/usr/bin/python3"
 FAST = CameraOptions(fps=60.0, stall_s=0.5)
 
 
@@ -382,21 +382,8 @@ def test_options_refuse_what_they_do_not_know() -> None:
 
 @pytest.fixture
 def rtsp() -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    probe = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import Gst; Gst.init(None); "
-    probe += "assert Gst.ElementFactory.find('x264enc')"
-    there = Path(SYSTEM_PYTHON).exists()
-    if not there or subprocess.run([SYSTEM_PYTHON, "-c", probe], capture_output=True, check=False).returncode:
-        pytest.skip("no RTSP server on this machine")
-    script = Path(__file__).with_name("rtsp_server.py")
-    process = subprocess.Popen(
-        [SYSTEM_PYTHON, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    with process:
-        yield f"127.0.0.1:{int(process.stdout.readline())}", process
-        process.stdin.close()
-        process.kill()
+    with rtsp_server() as served:
+        yield served
 
 
 def test_the_key_picture_that_a_camera_begins_with_is_not_lost(
