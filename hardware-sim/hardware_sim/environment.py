@@ -15,10 +15,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hardware_sim.tables import TideTable, WeatherTable
+    from hardware_sim.tables import TideTable, TimeTable, WeatherTable
 
 TIDE_PERIOD_S = 12.4206 * 3600.0  # M2
 J2000 = datetime(2000, 1, 1, 12, tzinfo=UTC)
+EPOCH = datetime(2025, 6, 15, 15, 6, 40, tzinfo=UTC)
+"""When a scenario plays that does not say when."""
 DUSK_DEG, NIGHT_DEG = 3.0, -9.0
 
 
@@ -96,6 +98,11 @@ def moon(at: datetime, lat: float, lon: float) -> tuple[float, float, float]:
 def utc(at: datetime) -> datetime:
     """A time of a scenario file: without a zone it is UTC."""
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def started(time: TimeTable) -> datetime:
+    """UTC of a scenario's t = 0: its `start_utc`, or `EPOCH`; no clock is read."""
+    return EPOCH if time.start_utc is None else utc(time.start_utc)
 
 
 def light(elevation_deg: float) -> str:

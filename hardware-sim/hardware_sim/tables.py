@@ -55,7 +55,8 @@ class LookTable(Table):
     """What stands before the camera and behind the sea, what it burns in, and how good it is, as the renderer has it.
 
     `land_range_m`, `ridge` (how tall), `ridge_layers` and `urban` (how much is built over) are of the weather's `land`.
-    `overlay_text` stands still: it is no clock. Pixels are the picture's.
+    A text of `overlay_text` with strftime's codes (`%H:%M:%S`) is a clock: the scenario's UTC, picture by picture.
+    Pixels are the picture's.
     """
 
     foreground: Literal["none", "plants", "fence", "rail", "posts", "roof", "beach"] = "none"

@@ -109,6 +109,34 @@ def test_lens_and_knock(device: Camera, output: str) -> None:
         becomes(source, lambda image: abs(ferry_px(image) - before) < 8.0)
 
 
+def test_a_wrong_clock_is_burnt_in() -> None:
+    """Time stands at 0: until its clock is set, the camera repeats one picture, byte for byte."""
+    base = scenario.load("harbour-mouth")
+    small = base.camera.model_copy(update={"width_px": 480, "height_px": 270})
+    look = base.look.model_copy(update={"overlay_text": ("%H:%M:%S",)})
+    device = Camera(base.model_copy(update={"camera": small, "look": look}), 1, 6.0)
+    try:
+        url = device.endpoints()["camera"].replace("camera.mjpg", "snapshot.jpg")
+
+        def shows(condition: Callable[[bytes], bool]) -> bytes:
+            end = time.monotonic() + PATIENCE_S
+            while time.monotonic() < end:
+                with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:  # noqa: S310 - http on the loopback
+                    if condition(data := answer.read()):
+                        return bytes(data)
+            raise AssertionError("the picture did not become so")
+
+        right = shows(bool)
+        shows(lambda data: data == right)
+        device.set("clock", "-7200")
+        wrong = shows(lambda data: data != right)
+        assert np.abs(grey(wrong).astype(int) - grey(right)).max() > 60, "other figures"
+        device.set("clock", "0")
+        shows(lambda data: data == right)
+    finally:
+        device.close()
+
+
 @pytest.mark.parametrize("output", ["camera", "camera_rtsp"])
 def test_stuck_it_repeats_one_picture_and_goes_on(device: Camera, output: str) -> None:
     device.start(time.monotonic(), 1_750_000_000.0)

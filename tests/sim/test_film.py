@@ -278,6 +278,22 @@ def test_a_foreground_hides_what_is_behind_it(tmp_path: Path) -> None:
     assert visible[1] < visible[0]
 
 
+def test_the_burnt_in_clock_is_the_scenario_s_utc_and_runs(tmp_path: Path) -> None:
+    """night-run starts at 01:30:00; with strftime's codes the text is what the hand would write for that picture."""
+    clock, name = ("--look", "overlay_text=%Y-%m-%d %H:%M:%S UTC"), "night-run"
+    render(tmp_path / "run", "--duration", "1.75", "--format", "png", "--from", "59.25", *clock, name=name)
+    for number, second in enumerate(("01:30:59",) * 3 + ("01:31:00",) * 4):
+        still = ("--look", f"overlay_text=2025-11-20 {second} UTC", "--from", str(59.25 + 0.25 * number))
+        render(tmp_path / "one.png", *still, name=name)
+        assert (tmp_path / "run" / f"{number:06d}.png").read_bytes() == (tmp_path / "one.png").read_bytes()
+
+
+def test_a_camera_whose_clock_is_wrong_burns_in_the_wrong_time(tmp_path: Path) -> None:
+    render(tmp_path / "wrong.png", "--look", "overlay_text=%H:%M", "--fault", "camera-clock@40=-7200", name="night-run")
+    render(tmp_path / "same.png", "--look", "overlay_text=23:30", name="night-run")
+    assert (tmp_path / "wrong.png").read_bytes() == (tmp_path / "same.png").read_bytes()
+
+
 def test_birds_fly_in_the_picture() -> None:
     gulls = next(v for v in drawn(World(scenario.load("quiet-day"), 0), 30.0) if v.kind == "bird")
     assert gulls.up_m > 5.0

@@ -95,8 +95,9 @@ class _Camera:
             self._taken += 1
             t, unix = self.clock.now()
             ticks = round(time.monotonic() * h264.CLOCK_HZ)
-            again, lens, knock_deg = self.stuck and self._image is not None, self.lens, self.knock_deg
-        image = None if again else view.picture(t, lens, knock_deg).image
+            again = self.stuck and self._image is not None
+            lens, knock_deg, clock_s = self.lens, self.knock_deg, self.clock_s
+        image = None if again else view.picture(t, lens, knock_deg, clock_s).image
         with self._giving:
             self._giving.wait_for(lambda: self._given == number)
             if image is not None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 VIDEOS, PICTURES = (".mp4", ".mkv"), (".jpg", ".png")
 LENSES = ("camera-black", "camera-overexposed", "camera-salted")
-FAULTS = (*LENSES, "camera-knocked", "camera-stuck")
+FAULTS = (*LENSES, "camera-knocked", "camera-stuck", "camera-clock")
 """Those that can be seen in a picture."""
 
 
@@ -94,7 +94,7 @@ def render(world: World, options: Options) -> dict[str, Any]:
 
 def _seen(view: View, faults: Faults, t_s: float) -> Rendered:
     lens = next((name.removeprefix("camera-") for name in LENSES if faults.active(name, t_s)), "clear")
-    return view.picture(t_s, lens, faults.value("camera-knocked", t_s))
+    return view.picture(t_s, lens, faults.value("camera-knocked", t_s), faults.value("camera-clock", t_s))
 
 
 def _opened(stack: ExitStack, world: World, options: Options) -> tuple[Put, TextIO | None]:

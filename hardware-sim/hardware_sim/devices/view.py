@@ -1,8 +1,8 @@
 """What the camera of a scenario sees: pose, weather, vessels, and what may be wrong with its lens.
 
 Promises:
-- a picture is a function of (scenario, seed, detail, time, what is wrong): the same ones give the same picture, bit for
-  bit, whoever asks: the live camera and the renderer to files look through the same `View`;
+- a picture, its burnt-in clock too, is a function of (scenario, seed, detail, time, what is wrong): the same ones give
+  the same picture, bit for bit, whoever asks: the live camera and the renderer to files look through the same `View`;
 - truth boxes are the renderer's; a cap on the lens or a burnt-out picture changes neither them nor their contrast.
 """
 
@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hardware_sim import environment
 from hardware_sim.render import CameraPose, Conditions, Renderer
 from hardware_sim.render import Vessel as Drawn
 from hardware_sim.vessels import drawn_as
@@ -42,11 +44,15 @@ class View:
         self._made_for = (False, 0.0)
         self._renderer = self._new_renderer()
 
-    def picture(self, t_s: float, lens: str = "clear", knock_deg: float = 0.0) -> Rendered:
-        """What it gives at `t_s` through a lens that is clear, black, overexposed or salted, turned by `knock_deg`."""
+    def picture(self, t_s: float, lens: str = "clear", knock_deg: float = 0.0, clock_s: float = 0.0) -> Rendered:
+        """What it gives at `t_s` through a lens that is clear, black, overexposed or salted, turned by `knock_deg`.
+
+        `clock_s`: how far its own clock is ahead.
+        """
         if self._made_for != (lens == "salted", knock_deg):
             self._made_for = (lens == "salted", knock_deg)
             self._renderer = self._new_renderer()
+        self._renderer.conditions.overlay_text = burnt_in(self._world.scenario, t_s + clock_s)
         seen = self._renderer.render(drawn(self._world, t_s), t_s)
         return dataclasses.replace(seen, image=exposed(seen.image, lens))
 
@@ -58,6 +64,12 @@ class View:
         if salted:
             weather = dataclasses.replace(weather, salt=0.9, lens_drops=0.6)  # whatever the scenario's [look] says
         return Renderer(looks, weather, self._detail)
+
+
+def burnt_in(scenario: Scenario, t_s: float) -> tuple[str, ...]:
+    """The texts in the picture at that time; strftime's codes in them are the scenario's UTC."""
+    now = environment.started(scenario.time) + timedelta(seconds=t_s)
+    return tuple(now.strftime(text) if "%" in text else text for text in scenario.look.overlay_text)
 
 
 def exposed(image: NDArray[np.uint8], lens: str) -> NDArray[np.uint8]:

@@ -3,7 +3,7 @@
 Promises:
 - DIR/events.jsonl is what `vigia replay --events` takes (one line per radar turn, AIS message and second of the clock),
   DIR/truth.jsonl what `score` takes, its targets every `TRUTH_S`; both are the same for the same (scenario, seed);
-- the start is the scenario's `start_utc`, or `EPOCH_S`: no clock is read;
+- the start is the scenario's `start_utc`, or `EPOCH` of `environment`: no clock is read;
 - faults that a plot-level run can show are shown (`SHOWN`): the radar's turns are missing, or the AIS; the others are
   named in the summary as not shown.
 """
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hardware_sim import ais, ais_receiver, truth
-from hardware_sim.environment import utc
+from hardware_sim.environment import started
 from hardware_sim.fast.plots import BLOCK, RadarPlots
 from hardware_sim.faults import Faults
 from hardware_sim.geo import KNOT_MPS
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     Line = tuple[float, str]
 
-EPOCH_S = 1_750_000_000.0
 TRUTH_S = 10.0
 RADAR = "radar-1"
 SHOWN = ("radar-standby", "radar-unplugged", "ais-cut")
@@ -60,8 +59,7 @@ def write(scenario: Scenario, seed: int, duration_s: float, out: Path, tick_s: f
     """Write events.jsonl and truth.jsonl into `out`. `tick_s`: how often the box is to judge."""
     out.mkdir(parents=True, exist_ok=True)
     world = World(scenario, seed)
-    started = scenario.time.start_utc
-    start = EPOCH_S if started is None else utc(started).timestamp()
+    start = started(scenario.time).timestamp()
     faults = Faults(scenario.fault)
     count = {"scan": 0, "plot": 0, "ais": 0}
     with (out / "events.jsonl").open("w", encoding="utf-8") as events:
