@@ -125,13 +125,15 @@ class Scenario(Table):
     @model_validator(mode="before")
     @classmethod
     def _light(cls, data: dict[str, Any]) -> dict[str, Any]:
-        """Light and sun from the time, where the weather does not give them."""
+        """Light, sun and moon from the time, where the weather does not give them."""
         start = data.get("time", {}).get("start_utc") if isinstance(data.get("time"), dict) else None
         site = data.get("site")
         if not isinstance(start, datetime) or not isinstance(site, dict) or not {"lat", "lon"} <= site.keys():
             return data
-        bearing, elevation = environment.sun(environment.utc(start), float(site["lat"]), float(site["lon"]))
+        place = environment.utc(start), float(site["lat"]), float(site["lon"])
+        bearing, elevation = environment.sun(*place)
         told = {"light": environment.light(elevation), "sun_bearing_deg": bearing, "sun_elevation_deg": elevation}
+        told |= zip(("moon_bearing_deg", "moon_elevation_deg", "moon_lit"), environment.moon(*place), strict=True)
         return {**data, "weather": {**told, **data.get("weather", {})}}
 
     @model_validator(mode="after")

@@ -33,8 +33,9 @@ class Table(BaseModel):
 class WeatherTable(Table):
     """Wind, sea, what falls from the sky, and light. Sea state is Douglas' 1..6; fog is a short `visibility_m`.
 
-    `current_to_deg` is where the steady current goes, `wind_from_deg` where the wind comes from. Light and sun follow
-    from the scenario's `start_utc` where they are not given.
+    `current_to_deg` is where the steady current goes, `wind_from_deg` where the wind comes from. Light, sun and
+    moon (`moon_lit`: the share of its disc) follow from the scenario's `start_utc` where they are not given; without
+    either there is no moon.
     """
 
     sea_state: int = Field(default=2, ge=1, le=6)
@@ -47,6 +48,9 @@ class WeatherTable(Table):
     light: Literal["day", "overcast", "dusk", "night", "thermal"] = "day"
     sun_bearing_deg: Bearing = 180.0
     sun_elevation_deg: float = 40.0
+    moon_bearing_deg: Bearing = 0.0
+    moon_elevation_deg: float = -90.0
+    moon_lit: Share = 0.0
     clouds: float = Field(default=0.4, ge=0.0, le=1.0)
     land: float = Field(default=0.0, ge=0.0, le=1.0)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from hardware_sim.render import CameraPose, Conditions, Renderer, Vessel
+from hardware_sim.render.moon import phase_magnitudes
 from hardware_sim.render.types import FOREGROUNDS, KINDS, LIGHTS
 
 POSE = CameraPose(height_m=15, bearing_deg=0, pitch_deg=-1.5, roll_deg=0.4, hfov_deg=30, width_px=640, height_px=360)
@@ -194,6 +195,39 @@ def test_glint_lies_under_the_sun_and_lamps_shine_at_night() -> None:
         Renderer(POSE, night).render([dataclasses.replace(ship, lights=on)], 0.0).image for on in (False, True)
     )
     assert int(lit.max()) > int(dark.max()) + 100
+
+
+NIGHT = dataclasses.replace(PLAIN, light="night", moon_bearing_deg=8.0, moon_elevation_deg=12.0, moon_lit=1.0)
+
+
+def test_the_moon_lights_sea_and_hulls_and_glitters_under_itself() -> None:
+    ship = [vessel(range_m=500.0, offset_deg=-8.0, colour=(255, 255, 255))]
+    images = [
+        Renderer(POSE, dataclasses.replace(NIGHT, moon_lit=lit)).render(ship, 0.0).image.astype(float).max(axis=2)
+        for lit in (0.0, 0.3, 1.0)
+    ]
+    dark, crescent, full = ([i[30:130, :200].mean(), i[200:, 20:80].mean(), i[200:, 450:540].mean()] for i in images)
+    assert all(a < b < c for a, b, c in zip(dark, crescent, full, strict=True)), "sky, sea, glitter"
+    assert full[2] > full[1] + 10, "the glitter lies under the moon"
+    assert abs(dark[2] - dark[1]) < 5
+    high = dataclasses.replace(NIGHT, moon_elevation_deg=60.0)
+    assert Renderer(POSE, high).render([], 0.0).image[200:, 20:80].mean() > images[2][200:, 20:80].mean()
+
+
+@pytest.mark.parametrize(
+    "change", [{"moon_elevation_deg": -0.1}, {"moon_lit": 0.0}, {"light": "day"}, {"light": "dusk"}]
+)
+def test_a_moon_that_does_not_shine_changes_no_byte(change: dict[str, Any]) -> None:
+    with_moon = dataclasses.replace(NIGHT, **change)
+    without = dataclasses.replace(with_moon, moon_bearing_deg=0.0, moon_elevation_deg=-90.0, moon_lit=0.0)
+    a, b = (Renderer(POSE, c).render([vessel()], 3.0) for c in (with_moon, without))
+    assert np.array_equal(a.image, b.image)
+    assert a.boxes == b.boxes
+
+
+def test_a_quarter_moon_gives_a_tenth_of_a_full_one_s_light() -> None:
+    assert phase_magnitudes(1.0) == 0.0
+    assert 10.0 ** (-0.4 * phase_magnitudes(0.5)) == pytest.approx(0.09, abs=0.01)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from hardware_sim import environment
+from hardware_sim.devices.view import conditions
 from hardware_sim.geo import wrap180
-from hardware_sim.scenario import parse
+from hardware_sim.scenario import load, parse
 from hardware_sim.tables import TideTable
 
 
@@ -76,4 +77,17 @@ route_m = [[0, 900]]
     assert noon.sun_elevation_deg == pytest.approx(23.2, abs=0.1)
     assert parse(text.format(start="2024-12-21T17:25:00Z", weather=""), "t").weather.light == "dusk"
     assert parse(text.format(start="2024-12-21T23:00:00Z", weather=""), "t").weather.light == "night"
+    full = parse(text.format(start="2025-11-05T23:30:00Z", weather=""), "t").weather  # full moon of 13:19 UTC
+    assert (full.light, full.moon_lit > 0.98, full.moon_elevation_deg > 50.0) == ("night", True, True)
+    moonless = parse(text.format(start="2025-11-05T23:30:00Z", weather="moon_lit = 0.0"), "t").weather
+    assert (moonless.moon_lit, moonless.moon_bearing_deg) == (0.0, full.moon_bearing_deg)
     assert parse(text.format(start="2024-12-21T23:00:00Z", weather='light = "thermal"'), "t").weather.light == "thermal"
+
+
+def test_the_moonless_night_of_the_scenarios_is_moonless() -> None:
+    """New moon of 2025-11-20, 06:47 UTC."""
+    seen = conditions(load("night-run"), 0)
+    assert (seen.light, seen.moon_lit < 0.01) == ("night", True)
+    lit = conditions(load("mother-ship"), 0)  # last quarter of 2025-09-14, 10:33 UTC, high before dawn
+    assert lit.moon_lit == pytest.approx(0.5, abs=0.05)
+    assert lit.moon_elevation_deg > 40.0

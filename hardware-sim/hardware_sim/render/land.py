@@ -142,7 +142,7 @@ class _Layer:
         if self.conditions.light == "thermal":
             c = np.full_like(c, 0.16) + 0.5 * (c - 0.08)
         else:
-            c = c * np.float32(_LEVEL[self.conditions.light])
+            c = c * np.float32(_LEVEL[self.conditions.light] * self.sky.moon.gain)
         return encode(c * self.clear + self.sky.horizon * (1.0 - self.clear))
 
     def _hillside(self, rows: Array, base: Array, shape: tuple[int, int]) -> Array:

@@ -38,6 +38,8 @@ _LEVEL: dict[str, tuple[float, float]] = {  # ambient, sun; linear
     "night": (0.006, 0.0),
     "thermal": (0.0, 0.0),
 }
+_MOON_SUN = 0.03
+"""As the second of `_LEVEL`, of a full moon."""
 
 
 @dataclass(slots=True)
@@ -85,7 +87,7 @@ class Rasteriser:
 
     def __init__(self, camera: Camera, conditions: Conditions, sky: SkyModel) -> None:
         self.camera, self.conditions, self.sky = camera, conditions, sky
-        s, e = math.radians(conditions.sun_bearing_deg), math.radians(max(conditions.sun_elevation_deg, 2.0))
+        s, e = math.radians(sky.lamp_deg[0]), math.radians(max(sky.lamp_deg[1], 2.0))
         self.sun = np.array([math.sin(s) * math.cos(e), math.cos(s) * math.cos(e), math.sin(e)])
         rng = np.random.default_rng([conditions.seed, 31])
         self.heat_gain = float(rng.uniform(0.25, 0.75))
@@ -178,6 +180,7 @@ class Rasteriser:
             linear = np.repeat(self.heat_base + self.heat_gain * (heat - 0.2) + 0.03 * normal[:, 2:3], 3, axis=1)
         else:
             ambient, sun = _LEVEL[self.conditions.light]
+            ambient, sun = ambient * self.sky.moon.gain, sun + _MOON_SUN * self.sky.moon.direct
             light = ambient * (0.75 + 0.35 * normal[:, 2]) + sun * np.maximum(normal @ self.sun, 0.0)
             tone = np.array([1.0, 1.0, 1.0])
             if self.conditions.light == "dusk":

@@ -39,6 +39,10 @@ _BAND_RATIO = 1.42
 _STEEPEN = 1.25
 """Real crests are sharper than a Gaussian sea's: the drawn slopes are steepened by this."""
 
+# tints of the shine and of the glitter: high sun, moon, and the low sun's
+_SHINE, _LOW_SHINE = {"day": (0.8, 0.95, 1.05), "night": (0.9, 0.97, 1.0)}, (0.4, 0.75, 1.2)
+_GLITTER, _LOW_GLITTER = {"day": (0.9, 0.97, 1.0), "night": (0.9, 0.97, 1.0)}, (0.45, 0.78, 1.0)
+
 # linear BGR of the light that comes out of the water, times the sky's level; one is drawn by the seed
 _WATERS: tuple[tuple[float, float, float], ...] = (
     (0.100, 0.055, 0.014),
@@ -53,6 +57,7 @@ _WATERS: tuple[tuple[float, float, float], ...] = (
 def foam_colour(conditions: Conditions, sky: SkyModel) -> Array:
     """Linear BGR of foam under this sky."""
     level = {"day": 0.72, "overcast": 0.5, "dusk": 0.22, "night": 0.012, "thermal": 0.22}[conditions.light]
+    level *= sky.moon.gain
     return np.asarray(level * (0.4 + 0.6 * sky.horizon / sky.horizon.max()), dtype=np.float32)
 
 
@@ -97,6 +102,7 @@ class SeaModel:
     def _water(self) -> Array:
         c = self.conditions
         level = {"day": 1.0, "overcast": 0.62, "dusk": 0.25, "night": 0.012, "thermal": 0.0}[c.light]
+        level *= self.sky.moon.gain
         if c.light == "thermal":
             return np.full(3, 0.26, dtype=np.float32)
         if c.water_bgr is not None:
@@ -214,7 +220,7 @@ class SeaModel:
         return np.clip(encode(mean.astype(np.float32)) + 0.5, 0, 255).astype(np.uint8), row.astype(np.float32)
 
     def _broad_glow(self, r: Array) -> Picture | None:
-        """The wide shine of the sun's half of the sky on the water, added to the picture."""
+        """The wide shine of the sun's (or moon's) half of the sky on the water, added to the picture."""
         if self.sky.sun_gain <= 0.0:
             return None
         az = np.arctan2(self.field.right_m[-1], self.field.forward_m[-1])[None, :]
@@ -224,16 +230,17 @@ class SeaModel:
         clear = np.exp(-HAZE_EXTINCTION * r / self.conditions.visibility_m)
         rows = np.interp(self.table_row, np.arange(_TABLE_ROWS), self.fresnel_row)
         added = 120.0 * glow * rows * clear
-        warm = np.array([0.8, 0.95, 1.05] if self.conditions.light == "day" else [0.4, 0.75, 1.2], dtype=np.float32)
+        warm = np.array(_SHINE.get(self.conditions.light, _LOW_SHINE), dtype=np.float32)
         return np.asarray(np.clip(added[..., None] * warm, 0, 255), dtype=np.uint8)
 
     def _glint_slopes(self, r: Array) -> tuple[slice, Array, Array, Array] | None:
-        """(columns, slope along, slope across, roughness) that throw the sun at the camera; None without any."""
+        """(columns, slope along, slope across, roughness) that throw sun or moon at the camera; None without any."""
         c = self.conditions
-        off = math.radians((c.sun_bearing_deg - self.camera.pose.bearing_deg + 180.0) % 360.0 - 180.0)
-        if self.sky.sun_gain < 0.3 or abs(off) > 1.4:
+        bearing_deg, elevation_deg = self.sky.lamp_deg
+        off = math.radians((bearing_deg - self.camera.pose.bearing_deg + 180.0) % 360.0 - 180.0)
+        if self.sky.glint_gain <= 0.0 or abs(off) > 1.4:
             return None
-        sun = math.radians(max(c.sun_elevation_deg, 0.5))
+        sun = math.radians(max(elevation_deg, 0.5))
         e = np.arctan(self.camera.pose.height_m / r)
         az = np.arctan2(self.field.right_m, self.field.forward_m)
         hx = math.cos(sun) * math.cos(off) - np.cos(e) * np.cos(az)
@@ -319,8 +326,8 @@ class SeaModel:
         sparkle = rng.standard_exponential(strength.shape, dtype=np.float32) ** 2
         clear = np.exp(-HAZE_EXTINCTION * self._ranges() / self.conditions.visibility_m)
         fade = np.interp(self.table_row[:, cut], np.arange(_TABLE_ROWS), clear)
-        light = 150.0 * self.sky.sun_gain * np.minimum(strength * sparkle * fade, 4.0)
-        colour = np.array([0.9, 0.97, 1.0] if self.conditions.light == "day" else [0.45, 0.78, 1.0], dtype=np.float32)
+        light = 150.0 * self.sky.glint_gain * np.minimum(strength * sparkle * fade, 4.0)
+        colour = np.array(_GLITTER.get(self.conditions.light, _LOW_GLITTER), dtype=np.float32)
         part = sea[:, cut]
         part[:] = np.clip(part + light[..., None] * colour, 0, 255).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""The sky: gradient, glow of the sun, cloud layers. Colours are linear BGR until `encode`.
+"""The sky: gradient, glow of the sun or the moon, cloud layers. Colours are linear BGR until `encode`.
 
 Promises:
 - a sky is a function of the pose and the conditions; it does not move;
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from hardware_sim.render.moon import moonlight
 from hardware_sim.render.noise import fractal_tile
 
 if TYPE_CHECKING:
@@ -31,6 +32,14 @@ _PALETTE: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]
     "night": ((0.008, 0.0065, 0.0055), (0.022, 0.018, 0.018)),
     "thermal": ((0.012, 0.012, 0.012), (0.13, 0.13, 0.13)),
 }
+
+
+# tint of the glow around sun or moon
+_WARM = {"day": (0.75, 0.9, 1.1), "night": (0.9, 0.97, 1.0)}
+_LOW_SUN = (0.35, 0.7, 1.2)
+_GLINT_FROM = 0.3
+"""Sun behind cloud glows and does not glitter."""
+_MOON_GLOW, _MOON_GLINT = 0.04, 0.6
 
 
 def encode(linear: Array) -> Array:
@@ -54,11 +63,17 @@ class SkyModel:
             tint[:] = 1.0
         murk = float(np.clip(8_000.0 / max(conditions.visibility_m, 200.0), 0.0, 1.0))
         grey = np.float32(horizon.mean())
-        self.horizon = (horizon * (1 - 0.6 * murk) + grey * 0.6 * murk) * tint * level
-        self.zenith = (zenith * (1 - 0.7 * murk) + horizon * 0.7 * murk) * tint * level
+        self.moon = moonlight(conditions)
+        self.horizon = (horizon * (1 - 0.6 * murk) + grey * 0.6 * murk) * tint * level * self.moon.gain
+        self.zenith = (zenith * (1 - 0.7 * murk) + horizon * 0.7 * murk) * tint * level * self.moon.gain
         self.fall_deg = float(rng.uniform(6.0, 18.0))
         self.cloud_light, self.cloud_dark = self._cloud_colours(rng)
-        self.sun_gain = self._sun_gain()
+        self.sun_gain, self.glint_gain = self._sun_gain()
+        c = conditions
+        self.lamp_deg = (c.sun_bearing_deg, c.sun_elevation_deg)
+        """(bearing, elevation) of what shines: the sun, or at night the moon."""
+        if self.moon.direct > 0.0:
+            self.lamp_deg = (c.moon_bearing_deg, c.moon_elevation_deg)
 
     def _cloud_colours(self, rng: np.random.Generator) -> tuple[Array, Array]:
         light = self.conditions.light
@@ -74,8 +89,12 @@ class SkyModel:
             top, base = self.horizon * 0.9, self.horizon * 0.5
         return top.astype(np.float32), base.astype(np.float32)
 
-    def _sun_gain(self) -> float:
-        return {"day": 1.0, "dusk": 0.6, "overcast": 0.12, "night": 0.0, "thermal": 0.0}[self.conditions.light]
+    def _sun_gain(self) -> tuple[float, float]:
+        """Strength of the glow in the sky, and of the glitter on the sea."""
+        if self.moon.direct > 0.0:
+            return _MOON_GLOW * self.moon.direct, _MOON_GLINT * self.moon.direct
+        sun = {"day": 1.0, "dusk": 0.6, "overcast": 0.12, "night": 0.0, "thermal": 0.0}[self.conditions.light]
+        return sun, sun if sun >= _GLINT_FROM else 0.0
 
     def colour(self, tan_elevation: Array) -> Array:
         """(..., 3) linear BGR of the clear sky at tangents of elevation, any shape; clouds mixed in on average."""
@@ -86,13 +105,13 @@ class SkyModel:
         return np.asarray(base * (1 - share) + (self.cloud_light + self.cloud_dark) * 0.5 * share, dtype=np.float32)
 
     def glow(self, tan_elevation: Array, offset_rad: Array, bearing_deg: float) -> Array:
-        """Added linear light around the sun, same shape as the angles."""
+        """Added linear light around the sun or the moon, same shape as the angles."""
         c = self.conditions
         if self.sun_gain <= 0.0:
             return np.zeros(np.broadcast(tan_elevation, offset_rad).shape, dtype=np.float32)
         el = np.arctan(tan_elevation)
-        az = offset_rad - math.radians((c.sun_bearing_deg - bearing_deg + 180.0) % 360.0 - 180.0)
-        sun = math.radians(c.sun_elevation_deg)
+        az = offset_rad - math.radians((self.lamp_deg[0] - bearing_deg + 180.0) % 360.0 - 180.0)
+        sun = math.radians(self.lamp_deg[1])
         cosine = np.sin(el) * math.sin(sun) + np.cos(el) * math.cos(sun) * np.cos(az)
         away = np.arccos(np.clip(cosine, -1.0, 1.0)).astype(np.float32)
         wide = 0.35 if c.light == "day" else 0.5
@@ -110,7 +129,7 @@ class SkyModel:
         up = np.degrees(np.arctan(np.maximum(tan_el, 0.0)))
         mix = (1.0 - np.exp(-up / self.fall_deg))[..., None]
         sky: Array = self.horizon + (self.zenith - self.horizon) * mix
-        warm = np.array([0.75, 0.9, 1.1] if self.conditions.light == "day" else [0.35, 0.7, 1.2], dtype=np.float32)
+        warm = np.array(_WARM.get(self.conditions.light, _LOW_SUN), dtype=np.float32)
         glow = self.glow(tan_el, az, pose.bearing_deg)
         sky = sky + glow[..., None] * warm
         sky = self._clouds(sky.astype(np.float32), tan_el, az, camera, glow)

@@ -89,7 +89,7 @@ class Conditions:
     is built over. `foreground` is one of FOREGROUNDS. `jpeg_quality` 0 leaves the picture uncompressed. `overlay_text`
     is drawn at random places in a random face; `overlay_style` picks face and box (seeded). `gamma`, `contrast`,
     `brightness`, `saturation` and `warmth` are the camera's tone, `auto_levels` how far it stretches the scene to its
-    range; `haze_tint` shifts the haze from blue (-1) to brown.
+    range; `haze_tint` shifts the haze from blue (-1) to brown. The moon, `moon_lit` of its disc, shines at night only.
     """
 
     light: str = "day"
@@ -98,6 +98,9 @@ class Conditions:
     visibility_m: float = 20_000.0
     sun_bearing_deg: float = 180.0
     sun_elevation_deg: float = 40.0
+    moon_bearing_deg: float = 0.0
+    moon_elevation_deg: float = -90.0
+    moon_lit: float = 0.0
     rain: float = 0.0
     land: float = 0.0
     land_range_m: float = 12_000.0
