@@ -36,9 +36,13 @@ EXAMPLES = {
     "render": (
         "render fog --seed 2 --from 600 --duration 5 --out clip.mp4",
         "render harbour-mouth --from 40 --weather light=night --out night.jpg",
+        "render night-run --seed 3 --fps 0.1 --duration 3600 --detail live --out camera.jsonl",
     ),
     "list": ("list",),
-    "score": ("score /tmp/run/truth.jsonl tracks.jsonl alerts.jsonl --out score.json",),
+    "score": (
+        "score /tmp/run/truth.jsonl tracks.jsonl alerts.jsonl --out score.json",
+        "score --camera /tmp/pictures/truth.jsonl --boxes boxes.jsonl",
+    ),
     "nightly": ("nightly --days 1 --scenario storm --out /tmp/nightly",),
     "hub": ("hub --port 1883 --ack", "hub --fault broker-down@20:5 --fault link-slow@40:30=0.6"),
 }
@@ -89,10 +93,14 @@ def parser() -> argparse.ArgumentParser:
     record.add_argument("--start", type=float, default=1_750_000_000.0, metavar="UNIX", help="when it plays")
     render_cli.add_arguments(_command(commands, "render", "write what the camera sees: video, pictures, truth"))
     _command(commands, "list", "scenarios, faults and what radars give, one JSON object per line")
-    score = _command(commands, "score", "score tracks and alerts against the truth")
-    score.add_argument("truth", type=Path, help="truth.jsonl of a run")
-    score.add_argument("tracks", type=Path, help="tracks as `vigia watch --json` prints them")
-    score.add_argument("alerts", type=Path, help="alerts, likewise")
+    score = _command(commands, "score", "score tracks and alerts against the truth, or a detector's boxes, or all")
+    score.add_argument("truth", type=Path, nargs="?", help="truth.jsonl of a run")
+    score.add_argument("tracks", type=Path, nargs="?", help="tracks as `vigia watch --json` prints them")
+    score.add_argument("alerts", type=Path, nargs="?", help="alerts, likewise")
+    score.add_argument(
+        "--camera", type=Path, metavar="FILE", help="what the camera showed: the truth that `render` wrote"
+    )
+    score.add_argument("--boxes", type=Path, metavar="FILE", help="what `vigia detect` printed about these pictures")
     score.add_argument("--out", type=Path, help="also write the score here")
     nightly.add_arguments(_command(commands, "nightly", "simulated days through a box's core, with a table"))
     hub.add_arguments(_command(commands, "hub", "the MQTT hub ashore"))
@@ -265,9 +273,17 @@ def _list() -> None:
 
 
 def _score(args: argparse.Namespace) -> None:
-    from hardware_sim.score import score_files  # noqa: PLC0415 - the other commands need no score
+    from hardware_sim.score import score_boxes, score_files  # noqa: PLC0415 - the other commands need no score
 
-    result = json.dumps(score_files(args.truth, args.tracks, args.alerts), ensure_ascii=False)
+    run = [x for x in (args.truth, args.tracks, args.alerts) if x is not None]
+    if len(run) not in (0, 3) or not (run or args.boxes):
+        raise UsageError("score wants TRUTH TRACKS ALERTS, or --camera FILE and --boxes FILE, or all of them")
+    if args.boxes is not None and args.camera is None:
+        raise UsageError(f"--boxes {args.boxes}: give --camera FILE as well, the truth of the pictures")
+    scored = score_boxes(args.camera, args.boxes) if args.boxes is not None else {}
+    if run:
+        scored = {**score_files(args.truth, args.tracks, args.alerts, args.camera), **scored}
+    result = json.dumps(scored, ensure_ascii=False)
     print(result)
     if args.out:
         try:

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped]  # ships no type information
 
+from hardware_sim.sight import LOOSE_IOU
 from training.frames import judge, open_frames
 from training.metrics import (
-    LOOSE_IOU,
     STRICT_IOU,
     Boxes,
     average_precision,

@@ -5,7 +5,7 @@ Promises:
 - the three splits draw from ranges of seeds that never meet: a frame of the test split is in no training run;
 - a truth row is `x0, y0, x1, y1` px, a class (see `classes`), `visible` 0..1, `contrast` and `grain` in grey levels:
   the RMS difference from the surroundings, and how much neighbouring pixels of these differ among themselves;
-- `judge` is the one place that says which truth counts: what a person could not see either is IGNORED.
+- `judge` says which truth counts, by `hardware_sim.sight`: what a person could not see either is IGNORED.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from hardware_sim import render
+from hardware_sim import render, sight
 from hardware_sim.render import Renderer, random_scene
 from training.classes import BACKGROUND, IGNORED, LABELS, class_of_kind
 
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 FIRST_SEED = {"test": 1_000_000, "val": 2_000_000, "train": 3_000_000}
 SHARD_FRAMES = 100
 LIVE_ONE_IN = 4  # this share is drawn as the simulated cameras draw, the others in full detail
-MIN_CONTRAST = 5.0
-SIGMAS = 4.0
-MIN_VISIBLE = 0.35
-MIN_SIDE_PX = 2.0
 HEIGHT_EDGES_PX = (0, 4, 8, 16, 32, 64, 128, 10_000)
 CONTRAST_EDGES = (0, 3, 6, 10, 15, 25, 40, 256)
 
@@ -79,29 +75,14 @@ def render_seed(seed: int) -> tuple[NDArray[np.uint8], Truth]:
         classes=np.array([label for _, label in kept], dtype=np.int64),
         visible=np.array([b.visible for b, _ in kept], dtype=np.float32),
         contrast=np.array([b.contrast for b, _ in kept], dtype=np.float32),
-        grain=np.array([_grain(grey, (b.x0, b.y0, b.x1, b.y1)) for b, _ in kept], dtype=np.float32),
+        grain=np.array([sight.grain(grey, (b.x0, b.y0, b.x1, b.y1)) for b, _ in kept], dtype=np.float32),
     )
     return rendered.image, truth
 
 
-def _grain(grey: NDArray[np.float32], box: tuple[float, float, float, float]) -> float:
-    """Noise and ripple around a box: robust spread of differences along rows, so that a horizon does not count."""
-    pad = 12
-    x0, y0, x1, y1 = (int(v) for v in box)
-    left, top = max(x0 - pad, 0), max(y0 - pad, 0)
-    area = grey[top : y1 + pad, left : x1 + pad].copy()
-    area[y0 - top : y1 - top + 1, x0 - left : x1 - left + 1] = np.nan
-    steps = np.abs(np.diff(area, axis=1))
-    steps = steps[np.isfinite(steps)]
-    return float(1.4826 * np.median(steps) / np.sqrt(2)) if len(steps) else 0.0
-
-
 def judge(truth: Truth) -> NDArray[np.int64]:
     """Class of each box, IGNORED where it is too faint, too hidden or too small to be asked for; shape (n,)."""
-    sides = truth.boxes[:, 2:] - truth.boxes[:, :2]
-    by_chance = truth.grain**2 * (1 + SIGMAS * np.sqrt(2 / sides.prod(1).clip(min=1)))  # RMS^2 that noise alone gives
-    clear = truth.contrast**2 >= MIN_CONTRAST**2 + by_chance
-    seen = clear & (truth.visible >= MIN_VISIBLE) & (sides.max(1, initial=0) >= MIN_SIDE_PX)
+    seen = sight.seen(truth.boxes, truth.visible, truth.contrast, truth.grain)
     return np.where(seen, truth.classes, IGNORED)
 
 

@@ -3,7 +3,7 @@
 Promises:
 - vessels are scored as one class: calling a panga a sailing boat is no miss, calling a buoy a vessel is a false box;
 - truth that is IGNORED can neither be missed nor make a box false;
-- every truth box is matched at most once, best score first: a second box on the same vessel is a false box.
+- boxes are matched as `hardware_sim.sight` matches them, which scores a box's camera as well.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from hardware_sim.sight import match
 from training.classes import IGNORED, VESSEL_CLASSES
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 NMS_IOU = 0.45
 BANDS_PX = ((0.0, 8.0), (8.0, 16.0), (16.0, 10_000.0))
-LOOSE_IOU = 0.2
 STRICT_IOU = 0.5
 
 
@@ -72,42 +72,14 @@ def boxes_of(output: NDArray[np.float32], min_score: float) -> Boxes:
     )
 
 
-def iou_table(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-    """IoU of every row of `a` (n, 4) with every row of `b` (m, 4): (n, m)."""
-    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
-    inner = (high - low).clip(0).prod(2)
-    area = [(x[:, 2:] - x[:, :2]).prod(1) for x in (a, b)]
-    out: NDArray[np.float32] = inner / (area[0][:, None] + area[1][None] - inner).clip(1e-9)
-    return out
-
-
 def verdict(found: Boxes, truth: Truth, judged: NDArray[np.int64], min_iou: float) -> Verdict:
     """Match the vessel boxes of a picture with its vessels. `judged` is `frames.judge(truth)`."""
     vessels = (judged >= 0) & (judged < VESSEL_CLASSES)
     real, excused = truth.boxes[vessels], truth.boxes[judged == IGNORED]
-    table = iou_table(found.boxes, real)
-    pardon = _inside_share(found.boxes, excused)
-    best = np.zeros(len(real), np.float32)
-    right = np.zeros(len(found.scores), bool)
-    counted = np.ones(len(found.scores), bool)
-    for i, score in enumerate(found.scores):
-        free = np.where(best > 0, 0.0, table[i])
-        if len(real) and free.max() >= min_iou:
-            best[int(free.argmax())], right[i] = score, True
-        elif pardon[i] >= 0.5:
-            counted[i] = False
-    return Verdict(scores=found.scores[counted], right=right[counted], found=best, heights_px=real[:, 3] - real[:, 1])
-
-
-def _inside_share(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Largest share of each row of `a` that lies in a box of `b` widened by 2 px."""
-    if not len(b):
-        return np.zeros(len(a), np.float32)
-    low = np.maximum(a[:, None, :2], b[None, :, :2] - 2)
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:] + 2)
-    area = (a[:, 2:] - a[:, :2]).prod(1).clip(1e-9)
-    out: NDArray[np.float32] = ((high - low).clip(0).prod(2) / area[:, None]).max(1)
-    return out
+    m = match(found.boxes, found.scores, real, excused, min_iou)
+    return Verdict(
+        scores=found.scores[m.counted], right=m.right[m.counted], found=m.found, heights_px=real[:, 3] - real[:, 1]
+    )
 
 
 def average_precision(verdicts: Sequence[Verdict]) -> float:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from hardware_sim.sight import iou_table
 from training.evaluate import detect, open_model
 from training.frames import open_frames
-from training.metrics import iou_table
 
 
 def main() -> None:

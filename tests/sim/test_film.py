@@ -128,7 +128,10 @@ def test_a_video_holds_the_pictures_at_their_times(tmp_path: Path, suffix: str) 
         original = picture(tmp_path / "d" / f"{k:06d}.png")
         assert cv2.PSNR(frame.to_ndarray(format="bgr24"), original) > 30.0
     lines = truth(tmp_path / "v.jsonl")[1]
-    assert [{**x, "file": ""} for x in lines] == [{**x, "file": ""} for x in truth(tmp_path / "d" / "truth.jsonl")[1]]
+    pictures = truth(tmp_path / "d" / "truth.jsonl")[1]
+    assert [{**x, "file": ""} for x in lines] == [{**x, "file": ""} for x in pictures]
+    render(tmp_path / "alone.jsonl", "--duration", "1.5")
+    assert truth(tmp_path / "alone.jsonl")[1] == [{**x, "file": None} for x in pictures]
 
 
 def test_the_box_reads_the_folder_and_the_video(tmp_path: Path) -> None:

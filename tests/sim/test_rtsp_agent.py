@@ -19,8 +19,8 @@ from agent.inference.tiles import auto_regions, find_in
 from hardware_sim import scenario
 from hardware_sim.devices.camera import Camera
 from hardware_sim.devices.view import View
+from hardware_sim.sight import LOOSE_IOU, iou_table
 from hardware_sim.world import World
-from training.metrics import LOOSE_IOU, iou_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 
 from hardware_sim.geo import Site
 from hardware_sim.score import score_files
+from hardware_sim.score.camera import Camera, Picture
 from hardware_sim.score.recall import Recall
 from hardware_sim.score.siap import Siap, nearest
 from support.peers import peer_python
@@ -152,17 +152,27 @@ def test_false_tracks_are_counted_once_however_long_they_live(tmp_path: Path) ->
 
 
 def test_bands() -> None:
-    camera = {"bearing_deg": 0.0, "hfov_deg": 40.0, "width_px": 1280}
-    recall = Recall(camera)
-    focal = 640.0 / math.tan(math.radians(20.0))
-    for north, seen in ((500.0, True), (1500.0, True), (1500.0, False), (50_000.0, False)):
-        recall.add({"class": "panga", "east_m": 0.0, "north_m": north, "length_m": 7.0}, seen=seen)
-    recall.add({"class": "tug", "east_m": 500.0, "north_m": 0.0, "length_m": 28.0}, seen=True)  # out of the picture
+    """A ship of 60 x 12 px at 30 s, hidden at 40 s; no picture of 50 s."""
+    header = {"camera": {"bearing_deg": 350.0, "hfov_deg": 40.0}}
+    box = np.array([[10.0, 10.0, 70.0, 22.0]], np.float32)
+    pictures = [
+        Picture(t=t, file=None, ids=("a",), kinds=("tug",), range_m=(1500.0,), boxes=box, seen=np.array([t == 30.0]))
+        for t in (30.0, 40.0)
+    ]
+    recall = Recall(Camera(path=Path(), header=header, pictures=pictures))
+    a = {"id": "a", "class": "tug", "east_m": 0.0, "north_m": 1500.0}
+    for t, seen in ((29.6, True), (30.4, False), (40.0, True), (50.0, True)):
+        recall.add(a, t, seen=seen)
+    recall.add({**a, "id": "far", "class": "panga", "north_m": 50_000.0}, 30.0, seen=False)  # in its field of view
+    recall.add({**a, "id": "aside", "class": "panga", "east_m": 900.0}, 30.0, seen=True)  # 31 deg: outside
     got = recall.result()
-    assert got["by_class"] == {"panga": {"recall": 0.5, "of": 4}, "tug": {"recall": 1.0, "of": 1}}
-    assert list(got["by_range_m"]) == ["0-1000", "1000-2000", "32000-"]
-    assert got["by_range_m"]["1000-2000"] == {"recall": 0.5, "of": 2}
-    sizes = [7.0 / r * focal for r in (500.0, 1500.0, 50_000.0)]
-    assert [round(s) for s in sizes] == [25, 8, 0]
-    assert got["by_size_px"] == {"0-8": {"recall": 0.0, "of": 1}, "8-16": {"recall": 0.5, "of": 2},
-                                 "16-32": {"recall": 1.0, "of": 1}}  # fmt: skip
+    assert got["by_class"] == {"panga": {"recall": 0.5, "of": 2}, "tug": {"recall": 0.75, "of": 4}}
+    assert list(got["by_range_m"]) == ["1000-2000", "32000-"]
+    assert got["by_range_m"]["1000-2000"] == {"recall": 0.8, "of": 5}
+    unseen = {"recall": 0.5, "of": 2}
+    assert got["by_height_px"] == {"8-16": {"recall": 0.5, "of": 2}, "unseen": unseen}
+    assert got["by_width_px"] == {"32-64": {"recall": 0.5, "of": 2}, "unseen": unseen}
+    assert list(got["by_height_px"])[-1] == "unseen"
+    alone = Recall(None)
+    alone.add(a, 30.0, seen=True)
+    assert alone.result()["by_height_px"] == {}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hardware_sim.sight import iou_table
 from training.classes import IGNORED, LABELS
 from training.frames import Truth
-from training.metrics import Boxes, average_precision, boxes_of, iou_table, recall_by_height, verdict
+from training.metrics import Boxes, average_precision, boxes_of, recall_by_height, verdict
 
 VESSEL, BUOY = 0, LABELS.index("buoy")
 

@@ -13,10 +13,11 @@ from agent.inference.tiles import auto_regions, find_in, whole
 from hardware_sim import scenario
 from hardware_sim.devices.view import conditions, drawn, pose
 from hardware_sim.render import Renderer
+from hardware_sim.sight import LOOSE_IOU, iou_table
 from hardware_sim.world import World
 from training.classes import LABELS, VESSEL_LABELS
 from training.frames import judge, render_seed, split_seeds
-from training.metrics import LOOSE_IOU, Boxes, iou_table, verdict
+from training.metrics import Boxes, verdict
 
 FRAMES = 24
 MIN_FOUND = 0.3  # these 24 frames give 0.42

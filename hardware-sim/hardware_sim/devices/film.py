@@ -1,9 +1,9 @@
-"""Pictures of a scenario as files, with truth: a video, a folder of pictures, or one picture.
+"""Pictures of a scenario as files, with truth: a video, a folder of pictures, one picture, or the truth alone.
 
 Promises:
 - the same scenario, seed, times, detail, size and faults give the same pictures and the same truth, byte for byte;
 - `NAME.mp4`, `NAME.mkv` (H.264, `NAME.jsonl` beside it) and a folder (`000000.jpg`..., `truth.jsonl`): a header, then a
-  line for every picture with a box for everything in it;
+  line for every picture with a box for everything in it; `NAME.jsonl` is that truth without the pictures;
 - nothing that exists is overwritten, except one picture.
 """
 
@@ -17,7 +17,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TextIO
 
 import cv2
+import numpy as np
 
+from hardware_sim import sight
 from hardware_sim.devices import h264
 from hardware_sim.devices.view import View
 from hardware_sim.errors import UsageError
@@ -27,15 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from hardware_sim.render import Rendered
     from hardware_sim.world import World
 
-    Put = Callable[[int, NDArray[np.uint8]], str]
+    Put = Callable[[int, NDArray[np.uint8]], str | None]
 
-VIDEOS, PICTURES = (".mp4", ".mkv"), (".jpg", ".png")
+VIDEOS, PICTURES, TRUTH = (".mp4", ".mkv"), (".jpg", ".png"), ".jsonl"
 LENSES = ("camera-black", "camera-overexposed", "camera-salted")
 FAULTS = (*LENSES, "camera-knocked", "camera-stuck", "camera-clock")
 """Those that can be seen in a picture."""
@@ -102,6 +103,8 @@ def _opened(stack: ExitStack, world: World, options: Options) -> tuple[Put, Text
     out = options.out
     if out.suffix in PICTURES:
         return _pictures(out.parent, options.quality, lambda _: out.name), None
+    if out.suffix == TRUTH:
+        return lambda _number, _image: None, stack.enter_context(out.open("x", encoding="utf-8"))
     if out.suffix in VIDEOS:
         camera = world.scenario.camera
         no = h264.why_not(camera.width_px, camera.height_px)
@@ -110,7 +113,7 @@ def _opened(stack: ExitStack, world: World, options: Options) -> tuple[Put, Text
         truth = stack.enter_context(out.with_suffix(".jsonl").open("x", encoding="utf-8"))
         return stack.enter_context(_video(out, camera.width_px, camera.height_px, options.fps)), truth
     if out.suffix:
-        raise UsageError(f"{out}: give NAME.mp4, NAME.mkv, NAME.jpg, NAME.png, or a folder without a dot in its name")
+        raise UsageError(f"{out}: give NAME.mp4, .mkv, .jpg, .png or .jsonl, or a folder without a dot in its name")
     if out.is_dir() and any(out.iterdir()):
         raise UsageError(f"{out}: the folder is not empty; give a new one")
     out.mkdir(parents=True, exist_ok=True)
@@ -171,9 +174,10 @@ def _header(world: World, options: Options) -> dict[str, Any]:
     }
 
 
-def _truth(world: World, file: str, t_s: float, seen: Rendered) -> dict[str, Any]:
+def _truth(world: World, file: str | None, t_s: float, seen: Rendered) -> dict[str, Any]:
     """One picture: everything that shows in it. Pixels from the upper left corner, see `hardware_sim.render.types`."""
     states = {v.id: (v.table.kind, v.at(t_s)) for v in world.vessels}
+    grey = np.asarray(cv2.cvtColor(seen.image, cv2.COLOR_BGR2GRAY), dtype=np.float32)
     boxes = []
     for box in seen.boxes:
         kind, state = states[box.id]
@@ -185,6 +189,7 @@ def _truth(world: World, file: str, t_s: float, seen: Rendered) -> dict[str, Any
                 "size_px": [round(box.x1 - box.x0, 2), round(box.y1 - box.y0, 2)],
                 "visible": round(box.visible, 3),
                 "contrast": round(box.contrast, 2),
+                "grain": round(sight.grain(grey, (box.x0, box.y0, box.x1, box.y1)), 2),
                 "range_m": round(math.hypot(state.east_m, state.north_m), 1),
                 "bearing_deg": round(math.degrees(math.atan2(state.east_m, state.north_m)) % 360.0, 3),
             }

@@ -23,7 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `render`."""
     parser.add_argument("scenario", help="a name that `list` shows, or a .toml file")
     parser.add_argument(
-        "--out", type=Path, required=True, help="NAME.mp4 or NAME.mkv (video), NAME.jpg or NAME.png (one), or a folder"
+        "--out",
+        type=Path,
+        required=True,
+        help="NAME.mp4 or .mkv (video), NAME.jpg or .png (one picture), NAME.jsonl (truth alone), or a folder",
     )
     parser.add_argument("--seed", type=int, default=0, help="for everything random (default 0)")
     parser.add_argument("--from", dest="from_s", type=float, default=0.0, metavar="S", help="first picture (default 0)")

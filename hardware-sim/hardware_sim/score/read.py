@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 HEADER = ("scenario", "seed", "site", "start_unix", "expect", "forbid")
 TARGET = ("id", "class", "mmsi", "length_m", "east_m", "north_m", "sog_mps", "cog_deg")
-NUMBERS = frozenset(("at", "lat", "lon", "start_unix", "length_m", "east_m", "north_m", "sog_mps", "cog_deg"))
+NUMBERS_OF_A_RUN = ("at", "lat", "lon", "start_unix", "length_m", "east_m", "north_m", "sog_mps", "cog_deg")
+NUMBERS_OF_A_PICTURE = ("t", "visible", "contrast", "grain", "range_m", "score")
+NUMBERS_OF_A_CAMERA = ("bearing_deg", "hfov_deg", "width_px", "height_px")
+NUMBERS = frozenset((*NUMBERS_OF_A_RUN, *NUMBERS_OF_A_PICTURE, *NUMBERS_OF_A_CAMERA))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

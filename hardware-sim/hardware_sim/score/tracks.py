@@ -29,6 +29,7 @@ from hardware_sim.score.recall import Recall
 from hardware_sim.score.siap import Siap, nearest
 
 if TYPE_CHECKING:
+    from hardware_sim.score.camera import Camera
     from hardware_sim.score.read import Truth
 
 MAX_AGE_S = 125.0  # boxes thin tracks: a receiver moves one on until it is told otherwise, or for the promised 120 s
@@ -37,7 +38,7 @@ ORDER = 2.0
 NOT_COUNTED = ("lost", "tentative")
 
 
-def score_tracks(truth: Truth, tracks: list[dict[str, Any]]) -> dict[str, Any]:
+def score_tracks(truth: Truth, tracks: list[dict[str, Any]], camera: Camera | None = None) -> dict[str, Any]:
     """GOSPA over time with its parts, SIAP, recall, identity switches, false tracks.
 
     `gospa_rms_m` squared is the sum of the squares of `localisation_rms_m`, `missed_rms_m` and `false_rms_m`.
@@ -48,7 +49,7 @@ def score_tracks(truth: Truth, tracks: list[dict[str, Any]]) -> dict[str, Any]:
     parts: list[tuple[float, float, float]] = []
     errors: list[float] = []
     identity = _Identity(start)
-    recall, siap = Recall(truth.header.get("camera")), Siap()
+    recall, siap = Recall(camera), Siap()
     seen = total = 0
     real: set[Any] = set()
     counted: set[Any] = set()
@@ -66,7 +67,7 @@ def score_tracks(truth: Truth, tracks: list[dict[str, Any]]) -> dict[str, Any]:
         assigned = {ti for ti, _ in pairs}
         for ti, target in enumerate(targets):
             if wanted[ti]:
-                recall.add(target, seen=ti in assigned)
+                recall.add(target, at - start, seen=ti in assigned)
         mine = [p for p in belonging if wanted[p[0]]]
         siap.add(sum(wanted), len(live) - (len(belonging) - len(mine)), mine)
         missed, false = sum(wanted) - len(pairs), len(live) - len(everything.pairs)
