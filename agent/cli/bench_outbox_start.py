@@ -1,10 +1,7 @@
-"""Start with a million messages queued, beside an empty outbox; and draining, beside bare paho at QoS 1.
+"""Start with a million messages queued, beside an empty outbox.
 
-Start: from opening the file to the first new alert at a subscriber, with the real publisher and a real mosquitto; the
-two outboxes take turns. The million is written into the file's own tables, as a year without a link would leave it.
-Drain: messages a second from the outbox through the publisher with the broker's word as enough, and through paho's own
-loop with the same window, in turns, and the ratio is the median of those of each pair; what limits a box in the field
-is the token bucket, which is opened here.
+From opening the file to the first new alert at a subscriber, with the real publisher and a real mosquitto; the two
+outboxes take turns. The million is written into the file's own tables, as a year without a link would leave it.
 """
 
 from __future__ import annotations
@@ -25,13 +22,11 @@ from agent.clock import SystemClock
 from agent.config.schema import Publish, Site
 from agent.messages import Alert, AlertState, Likelihood, Severity, Track, TrackStatus
 from agent.publish.client import Publisher
-from agent.publish.outbox import RANK_MEDIUM, ROW_BYTES, Entry, Outbox
+from agent.publish.outbox import RANK_MEDIUM, ROW_BYTES, Outbox
 from agent.publish.sender import Tuning
 
 QUEUED = 1_000_000
 STARTS = 5
-DRAINED, DRAINS = 4_000, 7
-WINDOW = 16
 PAYLOAD = bytes(48)
 SITE = Site(name="Bench", node="bench", lat=43.0, lon=-8.0, height_m=20.0)
 
@@ -41,9 +36,6 @@ def measure(*, rounds: int, seed: int) -> dict[str, Any]:  # noqa: ARG001 - the 
     with tempfile.TemporaryDirectory(prefix="vigia-start-", dir=Path.cwd()) as name:
         folder = Path(name)
         with BenchBroker(folder) as broker:
-            # before the million is written: its pages on their way to the disk would slow every commit
-            # taken in turns: what else the machine does changes faster than a run lasts, and would decide the ratio
-            pairs = [(_drain_per_s(folder / f"{i}.sqlite", broker), _bare_per_s(broker)) for i in range(DRAINS)]
             full, empty = folder / "full.sqlite", folder / "empty.sqlite"
             for path, count in ((full, QUEUED), (empty, 0)):
                 _fill(path, count)
@@ -51,14 +43,10 @@ def measure(*, rounds: int, seed: int) -> dict[str, Any]:  # noqa: ARG001 - the 
             for _ in range(STARTS):
                 for path, took in times.items():
                     took.append(_start_s(path, broker))
-    drain, bare = (statistics.median(side) for side in zip(*pairs, strict=True))
-    ratios = sorted(a / b for a, b in pairs)
     with_million, with_none = statistics.median(times[full]), statistics.median(times[empty])
     return {
         "queued": QUEUED, "start_s_with_a_million": round(with_million, 3), "start_s_with_none": round(with_none, 3),
-        "ratio": round(with_million / with_none, 2), "drain_per_s": round(drain), "bare_paho_per_s": round(bare),
-        "drain_ratio": round(statistics.median(ratios), 2),
-        "drain_ratio_least": round(ratios[0], 2), "drain_ratio_most": round(ratios[-1], 2),
+        "ratio": round(with_million / with_none, 2),
     }  # fmt: skip
 
 
@@ -99,41 +87,6 @@ def _start_s(path: Path, broker: BenchBroker) -> float:
     listener.loop_stop()
     listener.disconnect()
     return took
-
-
-def _drain_per_s(path: Path, broker: BenchBroker) -> float:
-    outbox = Outbox(path, max_bytes=1 << 40)
-    outbox.start_boot(1, b"birth", lambda _f, _s: b"")
-    outbox.append([
-        Entry(kind="a", rank=RANK_MEDIUM, encode=lambda _s: PAYLOAD, key=(i, 0, i)) for i in range(DRAINED)
-    ])  # fmt: skip
-    config = Publish(broker=broker.url, acknowledge="broker", window=WINDOW)
-    tuning = Tuning(backlog_per_s=1e9, backlog_burst=WINDOW, backlog_delay_s=0.0)
-    box = Publisher(config, SITE, outbox, SystemClock(), lambda _h: None, tuning=tuning)
-    while outbox.totals()[0] >= DRAINED:
-        box.turn()
-    began, left = time.perf_counter(), outbox.totals()[0]
-    while outbox.totals()[0] > 0:
-        box.turn()
-    took = time.perf_counter() - began
-    box.stop(2.0)
-    outbox.close()
-    return left / took
-
-
-def _bare_per_s(broker: BenchBroker) -> float:
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="bare", protocol=MQTTProtocolVersion.MQTTv5)
-    client.max_inflight_messages_set(WINDOW)
-    client.connect("127.0.0.1", broker.port)
-    client.loop_start()
-    began = time.perf_counter()
-    infos = [client.publish("s1/bench/u/a", PAYLOAD, qos=1) for _ in range(DRAINED)]
-    for info in infos:
-        info.wait_for_publish(60.0)
-    took = time.perf_counter() - began
-    client.loop_stop()
-    client.disconnect()
-    return DRAINED / took
 
 
 def _alert(at_s: float) -> Alert:

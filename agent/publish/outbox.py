@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from agent.errors import ProtocolError, VigiaError
 from agent.publish.losses import Forced, Tally
+from agent.publish.ranges import Ranges
 from agent.publish.store import Store
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class Outbox:
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         self.max_bytes = max_bytes
+        self.departures = 0  # grows whenever messages leave: who has read some may have read what is gone
         self._boot = 0
         self._seq = 0
         self._birth: bytes | None = None
@@ -377,15 +379,13 @@ class Outbox:
         """Forget messages that the broker has, where that is enough."""
 
         def run() -> None:
-            gone = size = 0
-            for i in ids:
-                row = self._db.execute("DELETE FROM messages WHERE id=? RETURNING length(payload)", (i,)).fetchone()
-                if row is not None:
-                    gone, size = gone + 1, size + row[0] + ROW_BYTES
-            self._count(-gone, -size)
+            query = "DELETE FROM messages WHERE id BETWEEN ? AND ? RETURNING length(payload)"
+            for span in Ranges((i, i) for i in ids):
+                sizes = self._db.execute(query, span).fetchall()
+                self._count(-len(sizes), -sum(size + ROW_BYTES for (size,) in sizes))
             self._forget_boots()
 
-        self._shrinking(run)
+        self._shrinking(run, lazy=True)  # as after an acknowledgement
 
     def quarantine(self, message_id: int) -> tuple[Message, ...]:
         """Keep a message that the broker will not have, but never offer it again; returns its loss record."""
@@ -500,6 +500,7 @@ class Outbox:
         self._db.execute("DELETE FROM boots WHERE birth IS NULL AND n <= (SELECT max(n) FROM boots) - ?", (BOOTS_KEPT,))
 
     def _count(self, messages: int, size: int) -> None:
+        self.departures += messages < 0
         self._db.execute("UPDATE totals SET messages = messages + ?, bytes = bytes + ?", (messages, size))
 
     def _shrinking(self, action: Callable[[], _T], *, lazy: bool = False) -> _T:
@@ -511,6 +512,7 @@ class Outbox:
 
     def _carry_over(self) -> None:
         """In a new file that replaces a damaged one: no identity of this boot is used twice, and what went is told."""
+        self.departures += 1
         if not self._boot:
             return
         self._sealed, self._unsealed = self._seq, b""

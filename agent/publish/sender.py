@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 # MQTT 5 reason codes that blame this one message: unspecified, implementation specific, topic name, payload format.
 _POISON_CODES = (0x80, 0x83, 0x90, 0x99)
+_CHUNK = 64  # messages of the backlog that are read at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +193,7 @@ class Sender:
         self._upto = self._outbox.last_id()
         self._cursors = {False: 0, True: 0}
         self._chunks: dict[bool, deque[Message]] = {False: deque(), True: deque()}
+        self._read_at = {False: 0, True: 0}  # departures of the outbox when the chunk was read
         self._drained = {False: False, True: False}
 
     # ------------------------------------------------------------------ what comes back
@@ -265,7 +267,8 @@ class Sender:
 
     def overdue(self, now: float, timeout_s: float) -> bool:
         """Whether the broker owes an answer for longer than `timeout_s`."""
-        return any(now - f.since > timeout_s for f in self._flights.values())
+        oldest = next(iter(self._flights.values()), None)
+        return oldest is not None and now - oldest.since > timeout_s
 
     @property
     def in_flight(self) -> int:
@@ -422,17 +425,21 @@ class Sender:
             message = self._next_old(health=health)
             if message is None:
                 return
-            if self._outbox.get(message.id) is not None and not self._send(message, now):
+            if not self._send(message, now):
                 return
             self._chunks[health].popleft()
             self._tokens -= 1.0
 
     def _next_old(self, *, health: bool) -> Message | None:
         chunk = self._chunks[health]
+        if chunk and self._read_at[health] != self._outbox.departures:
+            self._cursors[health] = chunk[0].id - 1  # one of these may have left the outbox: read them again
+            chunk.clear()
         while chunk and self._has_gone_out(chunk[0].id):
             chunk.popleft()
         if not chunk and not self._drained[health]:
-            chunk.extend(self._outbox.pending(self._cursors[health], 64, health=health, upto=self._upto))
+            self._read_at[health] = self._outbox.departures
+            chunk.extend(self._outbox.pending(self._cursors[health], _CHUNK, health=health, upto=self._upto))
             if chunk:
                 self._cursors[health] = chunk[-1].id
                 return self._next_old(health=health)

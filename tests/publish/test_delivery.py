@@ -19,7 +19,7 @@ from agent.clock import SystemClock
 from agent.config.schema import Publish, Site
 from agent.messages import AlertState, SensorHealth, Track, TrackPicture
 from agent.publish.client import Publisher
-from agent.publish.outbox import Outbox, SupersededError
+from agent.publish.outbox import RANK_MEDIUM, Entry, Outbox, SupersededError
 from agent.publish.sender import Tuning
 from support.broker import Mosquitto, free_port
 from support.mqtt_proxy import MqttProxy
@@ -158,6 +158,30 @@ def test_where_the_broker_is_trusted_its_puback_is_enough(
     stop_all.append(box)
     box.raise_alerts(1, 20)
     box.wait(lambda s: s["queued"] == 0)
+
+
+def test_what_has_left_the_outbox_since_it_was_read_is_not_sent(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite", max_bytes=10_000_000)
+    outbox.start_boot(1, b"birth", lambda _forced, _seq: b"loss")
+    outbox.append([Entry(kind="a", rank=RANK_MEDIUM, encode=bytes, key=(i, 0, i)) for i in range(60)])
+    tuning = Tuning(backlog_per_s=1e9, backlog_burst=5, backlog_delay_s=0.0)
+    config = Publish(broker=mosquitto.url, acknowledge="broker")
+    box = Publisher(config, SITE, outbox, SystemClock(), lambda _health: None, tuning=tuning)
+    try:
+        for _ in range(1000):
+            box.turn()
+            if box.status()["acked"]:
+                break
+        sent = box.status()["sent"]
+        assert 5 <= sent < 40  # the rest is read, and waits for room
+        outbox.acknowledge(1, 60)
+        while box.status()["in_flight"]:
+            box.turn()
+        box.turn()
+        assert box.status()["sent"] == sent
+    finally:
+        box.stop(3.0)
+        outbox.close()
 
 
 def test_a_broker_that_is_down_and_forgets_loses_nothing(
