@@ -191,7 +191,10 @@ def parse_options(pairs: Iterable[str], model: type[DriverOptions]) -> Any:
             raise UsageError(f"--option {pair}: write KEY=VALUE with one of these keys: {known}")
         values[key] = value
     try:
-        return model.model_validate(values)
+        options = model.model_validate(values)
     except ValidationError as e:
         wrong = "; ".join(f"{'.'.join(map(str, x['loc']))}: {x['msg']}" for x in e.errors())
         raise ConfigError(f"--option: {wrong}") from e
+    if getattr(options, "orders", False):
+        raise UsageError("--option transmit, keep_alive, select_range_m: a recording cannot be told anything")
+    return options

@@ -209,7 +209,7 @@ def network(listen: list[Place], addresses: dict[str, str], seconds: float) -> I
 
 def _radar(found: beacons.Found, sender: str) -> dict[str, Any]:
     facts = {"kind": "radar", "via": "beacon", "url": found.url, "driver": found.driver, "identity": found.identity}
-    return facts | {"also": list(found.also), "sender": sender} | _said(range=found.range_name)
+    return facts | {"also": list(found.also), "sender": sender} | _said(range=found.range_name, control=found.control)
 
 
 def _listen(sock: socket.socket, place: Place, addresses: dict[str, str]) -> None:

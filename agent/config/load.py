@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 Path_ = tuple[str | int, ...]
 _TOML_LINE = re.compile(r"\(at line (\d+), column \d+\)")
+_ORDERS = ("transmit", "keep_alive", "select_range_m")  # what a radar may be told
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -272,6 +273,10 @@ class _Reader:
                 hint = f'did you mean "{close[0]}"?' if close else "zones: " + (", ".join(zones) or "none defined")
                 self.add(("rule", i, "zone"), f'there is no zone "{zone}"', hint)
 
+        for i, sensor in enumerate(tables["sensor"]):
+            for key in _ORDERS:
+                if sensor.get("options", {}).get(key) and not str(sensor.get("url", "")).startswith("udp://"):
+                    self.add(("sensor", i, key), "is for a radar on the network: a recording cannot be told anything")
         for i, test in enumerate(tables["test"]):
             raises = test.get("raises", [])
             for name in raises if isinstance(raises, list) else ():

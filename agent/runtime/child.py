@@ -60,6 +60,10 @@ class Link:
         """Send the best view of an alert's vessel; empty where there is none."""
         self._channel.send(["crop", alert_id, jpeg])
 
+    def log(self, sentence: str) -> None:
+        """Have the daemon write a sentence into its log."""
+        self._channel.send(["log", sentence])
+
     def beat(self) -> None:
         """Say that the main loop lives, at most once a second."""
         now_s = self.clock.now().t_s

@@ -202,6 +202,8 @@ class ChildSensor:
                 self._emit(self.name, unpack(message[1]))
             except ProtocolError as e:
                 raise ChannelClosed(f"its message does not fit: {e}") from e
+        elif kind == "log" and len(message) == 2:
+            log.info("%s", f"sensor {self.name}: {message[1]}", extra={"sensor": self.name})
         elif kind == "picture" and len(message) == 3:
             self._picture = (float(message[1]), bytes(message[2]))
         elif kind == "crop" and len(message) == 3 and self._desk is not None:

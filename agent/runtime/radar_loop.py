@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from agent.drivers.radar.control import ControlOptions
+from agent.drivers.radar.framed import VideoDecoder
 from agent.drivers.radar.video import VideoOptions
 from agent.drivers.table import load_driver
 from agent.errors import UnsupportedError
@@ -12,11 +14,11 @@ from agent.messages import SensorState
 from agent.perception.radar.extract import PlotExtractor
 from agent.runtime.clutter_store import ClutterStore
 from agent.runtime.further import FurtherInputs
+from agent.runtime.orders import RadarOrders
 from agent.transport import open_transport
 from agent.transport.base import EndOfData
 
 if TYPE_CHECKING:
-    from agent.drivers.base import Decoder
     from agent.drivers.radar.video import Spoke
     from agent.runtime.backoff import Backoff
     from agent.runtime.child import Link
@@ -34,10 +36,14 @@ class RadarLoop:
         self._link = link
         driver = load_driver(link.sensor.driver)
         options = driver.Options.model_validate(link.sensor.options)
-        if not isinstance(options, VideoOptions):
+        decoder = driver(link.sensor.name, options)
+        if not isinstance(options, VideoOptions) or not isinstance(decoder, VideoDecoder):
             raise UnsupportedError(f'driver "{link.sensor.driver}" gives no radar video; use it as a line sensor')
         self._options = options
-        self._decoder: Decoder[Spoke] = driver(link.sensor.name, options)
+        self._decoder = decoder
+        self._orders: RadarOrders | None = None
+        if isinstance(options, ControlOptions) and options.orders:
+            self._orders = RadarOrders(link.sensor.url, options, link.log)
         self._further = FurtherInputs(options.also, link.clock)
         self._extractors: dict[str, PlotExtractor] = {}
         self._store = ClutterStore(link.directory)
@@ -66,12 +72,16 @@ class RadarLoop:
                     backoff.success(now_s)
                 for beside in further.read(now_s):
                     self._decode(beside, now_s)
+                if self._orders is not None:
+                    self._orders.step(now_s, self._decoder.counters, self._decoder.gauges, resting=self._resting)
                 link.beat()
                 counters = self._counters()
                 report = link.health.judge(now_s, counters, self._decoder.last_error, self._note())
                 if report is not None:
                     link.emit(report)
         finally:
+            if self._orders is not None:
+                self._orders.end()  # first: what follows may fail on a full disk
             self._store.save(self._extractors.values(), link.clock.now().t_s, at_once=True)
             self._decoder.close()
             transport.close()
@@ -115,9 +125,13 @@ class RadarLoop:
         total = Counter(self._decoder.counters)
         for extractor in self._extractors.values():
             total.update(extractor.counters)
+        if self._orders is not None:
+            total.update(self._orders.counters)
         return total
 
     def _note(self) -> tuple[SensorState, str] | None:
+        if self._orders is not None and (said := self._orders.note()) is not None:
+            return said
         for extractor in self._extractors.values():
             if self._scans and extractor.last.seen < 1.0 - LOST_WARN:
                 return (

@@ -78,6 +78,11 @@ def parser() -> argparse.ArgumentParser:
         help="send the radar's datagrams to the real devices' groups, out of the interface with this address",
     )
     run.add_argument(
+        "--radar-orders",
+        action="store_true",
+        help="the radar begins in standby and does what it is told, as a Navico HALO: transmit, standby, stay awake",
+    )
+    run.add_argument(
         "--fast", action="store_true", help="no devices: write DIR/events.jsonl and DIR/box.toml for `vigia replay`"
     )
     run.add_argument("--tick", type=float, default=1.0, metavar="S", help="with --fast: how often the box is to judge")
@@ -183,6 +188,7 @@ def _run(args: argparse.Namespace) -> None:
         disk=args.disk,
         box_clock=args.box_clock,
         multicast=args.multicast,
+        orders=args.radar_orders,
         wait=args.wait,
     )
     run(chosen, options)

@@ -26,11 +26,13 @@ from hardware_sim import ais_receiver, navigation, truth
 from hardware_sim.box_clock import BoxClock
 from hardware_sim.devices.ballast import Ballast
 from hardware_sim.devices.camera import Camera
-from hardware_sim.devices.lines import GroupOut, SerialOut, TcpOut, UdpOut
+from hardware_sim.devices.lines import GroupOut, SerialOut, TcpOut, UdpIn, UdpOut
 from hardware_sim.faults import Change, Faults, garble, misread, truncate
 from hardware_sim.process import end_with_parent
+from hardware_sim.radar import navico_reports
 from hardware_sim.radar.arpa import LINE_BAUD
 from hardware_sim.radar.emissions import EMISSIONS, Station
+from hardware_sim.radar.obedience import Obedience
 from hardware_sim.seeds import generator
 from hardware_sim.world import World
 
@@ -44,11 +46,14 @@ if TYPE_CHECKING:
 
     Action = tuple[float, Callable[[], None]]
 
+ORDERS_S = 0.1  # between two looks at what the radar was told
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What the command line says. `duration_s` None: until stopped. `radar` names emissions of the radar.
 
+    `orders`: the radar begins in standby and does what it is told, as a HALO.
     `multicast`: an address of this machine; the radar's datagrams leave there, to the groups of the real devices.
     """
 
@@ -63,6 +68,7 @@ class Options:
     disk: Path | None = None
     box_clock: Path | None = None
     multicast: str | None = None
+    orders: bool = False
     wait: bool = False
 
 
@@ -82,7 +88,10 @@ class Run:
         self._box_clock = BoxClock(options.box_clock)
         self._radar: dict[str, SerialOut | UdpOut] = {}
         self._station = Station(self.world)
-        self._station.standby = lambda t: self._faults.active("radar-standby", t)
+        self._obedience = Obedience() if options.orders else None
+        self._orders: UdpIn | None = None
+        self._began_s = 0.0
+        self._station.standby = self._in_standby
         if options.multicast is not None:
             self._station.ip = options.multicast
         self._lines: dict[str, Line] = {}
@@ -107,6 +116,9 @@ class Run:
         for name in o.radar:
             line = self._radar[name] = self._radar_line(name)
             self._stack.callback(line.close)
+        if o.orders:
+            self._orders = UdpIn(navico_reports.IDENTITIES["halo"].address("send"), o.multicast)
+            self._stack.callback(self._orders.close)
         for receiver in scenario.ais_receiver if o.ais else ():
             self._lines[receiver.name] = self._opened(receiver.port, receiver.name)
         if o.nav:
@@ -114,6 +126,20 @@ class Run:
         if o.camera:
             self._camera = Camera(scenario, o.seed, o.fps or scenario.camera.fps)
             self._stack.callback(self._camera.close)
+
+    def _in_standby(self, t: float) -> bool:
+        obedient = self._obedience is not None and self._obedience.standby
+        return obedient or self._faults.active("radar-standby", t)
+
+    def _take_orders(self) -> None:
+        t = time.monotonic() - self._began_s  # and not the timetable's, which runs ahead after a pause of the machine
+        assert self._obedience is not None  # noqa: S101 - only then is this on the timetable
+        assert self._orders is not None  # noqa: S101 - as above
+        told = [self._obedience.take(t, data) for data in self._orders.take()]
+        told.append("asleep" if self._obedience.fell_asleep(t) else None)
+        for order in told:
+            if order is not None:
+                self._write({"type": "event", "kind": "radar-order", "order": order, "at": time.time()})
 
     def _radar_line(self, name: str) -> SerialOut | UdpOut:
         emission, via = EMISSIONS[name], self.options.multicast
@@ -136,6 +162,8 @@ class Run:
         scenario = self.world.scenario
         endpoints = {name.replace("-", "_"): _url(line) for name, line in self._lines.items()}
         endpoints |= {f"radar_{name.replace('-', '_')}": _url(line) for name, line in self._radar.items()}
+        if self._orders is not None:
+            endpoints["radar_orders"] = f"udp://{self._orders.host}:{self._orders.port}"
         if self._camera is not None:
             endpoints |= self._camera.endpoints()
         s, r = scenario.site, scenario.radar
@@ -154,6 +182,7 @@ class Run:
     def go(self, stop: Stop) -> None:
         """Let time run until the duration is over or `stop` says so."""
         mono, unix = time.monotonic(), time.time()
+        self._began_s = mono
         self._truth = self._stack.enter_context(
             (self.options.out / "truth.jsonl").open("w", encoding="utf-8", buffering=1)
         )
@@ -174,6 +203,8 @@ class Run:
         yield ((t, lambda x=x: self._write(x)) for t, x in truth.lines(world, unix))  # type: ignore[misc] # as above
         if self._camera is not None:
             yield ((float(k), self._camera.check) for k in count())
+        if self._obedience is not None:
+            yield ((k * ORDERS_S, self._take_orders) for k in count())
         self._station.start_unix_s = unix
         for name, line in self._radar.items():
             send = self._send_line(line) if isinstance(line, SerialOut) else self._send_radar(line, EMISSIONS[name])
@@ -190,7 +221,7 @@ class Run:
 
     def _send_line(self, line: SerialOut) -> Callable[[float, bytes], None]:
         def send(t: float, data: bytes) -> None:
-            if self._faults.active("radar-standby", t):
+            if self._in_standby(t):
                 return
             if self._faults.active("ttm-baud", t):
                 data = misread(data, LINE_BAUD, self._faults.value("ttm-baud", t))
@@ -200,7 +231,7 @@ class Run:
 
     def _send_radar(self, out: UdpOut, emission: Emission) -> Callable[[float, bytes], None]:
         def send(t: float, block: bytes) -> None:
-            standby = self._faults.active("radar-standby", t) and not emission.in_standby
+            standby = self._in_standby(t) and not emission.in_standby
             if not (standby or self._faults.active("spokes-cut", t)):
                 short = self._faults.active("spokes-truncated", t)
                 out.send(truncate(block, self._spoil) if short else block)

@@ -14,6 +14,7 @@ from agent.clock import SystemClock
 from agent.errors import SensorUnavailable
 from agent.transport import open_transport
 from agent.transport.base import Transport
+from agent.transport.orders import UdpOrders
 
 GROUP, GROUP6, PORT = "239.192.0.2", "ff15::5", 60002
 
@@ -62,6 +63,11 @@ def main() -> None:
     for key, iface in (("by_name", "radar0"), ("by_address", "10.9.1.1")):
         transport = open_transport(f"udp://{GROUP}:{PORT}?iface={iface}", clock)
         found[key] = both(transport)
+        for orders in (f"udp://{GROUP}:{PORT}?iface={iface}", f"udp://{GROUP}:{PORT}?iface=office0"):
+            out = UdpOrders(orders)
+            out.send([b"order"])
+            out.close()
+        found[f"orders_{key}"] = heard(transport)
         transport.close()
     found["other_interface"] = heard(others)
     others.close()

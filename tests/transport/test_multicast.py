@@ -38,8 +38,13 @@ def test_a_group_is_heard_on_its_interface_only(found: dict[str, Any], key: str)
     assert found[key] == [["radar", "239.192.0.2:60002"]]
 
 
+@pytest.mark.parametrize("key", ["orders_by_name", "orders_by_address"])
+def test_orders_leave_by_their_interface_only(found: dict[str, Any], key: str) -> None:
+    assert found[key] == [["order", "239.192.0.2:60002"]]
+
+
 def test_the_other_interface_hears_its_own(found: dict[str, Any]) -> None:
-    assert found["other_interface"] == [["office", "239.192.0.2:60002"]] * 2
+    assert found["other_interface"] == [["office", "239.192.0.2:60002"], ["order", "239.192.0.2:60002"]] * 2
 
 
 def test_ipv6(found: dict[str, Any]) -> None:

@@ -3,10 +3,11 @@
 Promises:
 - a beacon that is cut off, or names no multicast group, gives no radar and raises nothing: anybody may send anything to
   the groups of beacons;
-- `url` and `also` are what a `[[sensor]]` of the configuration takes.
+- `url`, `also` and `control` are what a `[[sensor]]` of the configuration takes.
 
-Protocol: Navico's as in `navico.py`; a Raymarine's of 36 octets is u32 0, u32 link, u32 kind, at 20 where it sends
-(four octets of address and u16 port, little endian), one of 56 is u32 1, u32 kind, u32 link, at 20 its name in 32.
+Protocol: Navico's as in `navico.py`; a Raymarine's of 36 octets is u32 0, u32 link, u32 kind, at 20 where it sends and
+at 28 where it takes orders (four octets of address and u16 port, little endian); one of 56 is u32 1, u32 kind, u32
+link, at 20 its name in 32.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Found:
     driver: str
     url: str
     also: tuple[str, ...] = ()
+    control: str = ""
     identity: str
     range_name: str = ""
 
@@ -58,17 +60,24 @@ def _navico(data: bytes) -> list[Found]:
         if "data" in of:
             also = (f"udp://{of['report']}",) if "report" in of else ()
             url = f"udp://{of['data']}"
-            out.append(Found(driver="navico", url=url, also=also, identity=serial, range_name=name))
+            control = f"udp://{of['send']}" if "send" in of else ""
+            out.append(Found(driver="navico", url=url, also=also, control=control, identity=serial, range_name=name))
     return out
 
 
 def _raymarine(data: bytes) -> list[Found]:
-    first = data[23]  # the address' octets stand in reverse
-    if _kind(data, 8) not in _RAYMARINE_RADARS or not 224 <= first <= 239:
+    if _kind(data, 8) not in _RAYMARINE_RADARS or not 224 <= data[23] <= 239:
         return []
-    address = ".".join(str(b) for b in data[23:19:-1])
-    url = f"udp://{address}:{int.from_bytes(data[24:26], 'little')}"
-    return [Found(driver="raymarine", url=url, identity=data[4:8].hex())]
+    url, control = _raymarine_place(data, 20), _raymarine_place(data, 28)
+    return [Found(driver="raymarine", url=url, control=control, identity=data[4:8].hex())]
+
+
+def _raymarine_place(data: bytes, at: int) -> str:
+    """The address' octets stand in reverse; "" where it is all zeros."""
+    if not any(data[at : at + 4]):
+        return ""
+    address = ".".join(str(b) for b in reversed(data[at : at + 4]))
+    return f"udp://{address}:{int.from_bytes(data[at + 4 : at + 6], 'little')}"
 
 
 def _kind(data: bytes, at: int) -> int:

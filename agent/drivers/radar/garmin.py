@@ -1,7 +1,7 @@
 """Garmin GMR xHD radars: radar video and what the radar says of itself.
 
 Promises:
-- receive-only: asks nothing of the radar and changes none of its settings;
+- the decoder only listens; what a radar may be told is in `control.py`, and nothing is said by default;
 - one datagram is one spoke of 8-bit samples; lost ones are counted by the angle, since there is no other number;
 - the spokes carry no heading: give `heading_deg`, or let sentences of a compass come in beside them.
 
@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
+from agent.drivers.radar.control import GARMIN, ControlOptions, Language
 from agent.drivers.radar.framed import VideoDecoder
-from agent.drivers.radar.video import Spoke, VideoOptions
+from agent.drivers.radar.video import Spoke
 from agent.errors import ProtocolError
 from agent.geo import wrap360
 
@@ -43,12 +44,17 @@ _REPORTS = {
 }  # fmt: skip
 
 
-class GarminOptions(VideoOptions):
-    """Options of a Garmin radar: those of all radar video, for its spokes."""
+class GarminOptions(ControlOptions):
+    """Options of a Garmin radar: those of all radar video, for its spokes, and what it may be told."""
 
     azimuths: int = Field(
         default=TURN // STEP, ge=90, le=8192, description="bins per turn: the radar's spokes per turn"
     )
+
+    @property
+    def language(self) -> Language:
+        """How this make is spoken to."""
+        return GARMIN
 
 
 class GarminDecoder(VideoDecoder):

@@ -1,7 +1,7 @@
 """Navico broadcast and pulse-compression radars (BR24, 3G, 4G, HALO; sold as Simrad, B&G, Lowrance): radar video.
 
 Promises:
-- receive-only: never asks the radar to transmit, changes none of its settings;
+- the decoder only listens; what a radar may be told is in `control.py`, and nothing is said by default;
 - every well-formed spoke is yielded, whatever its status says (`Spoke.valid` tells); a hostile length costs one
   `errors` and the spokes that are whole;
 - a radar with two ranges sends two streams, and these become two sources;
@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from agent.drivers.radar.control import NAVICO, ControlOptions, Language
 from agent.drivers.radar.framed import VideoDecoder
-from agent.drivers.radar.video import Spoke, VideoOptions
+from agent.drivers.radar.video import Spoke
 from agent.errors import ProtocolError
 from agent.geo import wrap360
 
@@ -47,9 +48,12 @@ _BR24_MARK = (0x4400, 0x0E0D)  # as u16 at 4 and 6
 _BR24_RANGE_M = 10.0 / math.sqrt(2.0)
 _VALID_STATUS = (0x02, 0x12)
 _MODELS = {0x00: "halo", 0x01: "4g", 0x08: "3g", 0x0E: "br24", 0x0F: "br24"}  # report 03, byte 2
-_BEACON_ADDRESSES = ((88, "data", "a"), (108, "report", "a"), (124, "data", "b"), (144, "report", "b"))
+_BEACON_ADDRESSES = (
+    (88, "data", "a"), (98, "send", "a"), (108, "report", "a"), (124, "data", "b"), (134, "send", "b"),
+    (144, "report", "b"),
+)  # fmt: skip
 _BR24_BEACON = range(88, 94)  # octets of the older beacon, which stops before those
-_BR24_ADDRESSES = ((62, "report", "a"), (82, "data", "a"))
+_BR24_ADDRESSES = ((62, "report", "a"), (72, "send", "a"), (82, "data", "a"))
 _MAX_ADDRESSES = 64  # more than sixteen radars: a mixed-up network
 # report 08, octet 18: which levels are not strength
 _DOPPLER: dict[int, tuple[int | None, int]] = {1: (14, 15), 2: (None, 15)}
@@ -62,12 +66,17 @@ _HEADER = np.dtype(
 )  # fmt: skip
 
 
-class NavicoOptions(VideoOptions):
-    """Options of a Navico radar: those of all radar video, and the model."""
+class NavicoOptions(ControlOptions):
+    """Options of a Navico radar: those of all radar video, what it may be told, and the model."""
 
     model: Literal["auto", "br24", "3g", "4g", "halo"] = Field(
         default="auto", description="auto: what the radar reports, else what the spoke header looks like"
     )
+
+    @property
+    def language(self) -> Language:
+        """How this make is spoken to."""
+        return NAVICO
 
 
 class NavicoDecoder(VideoDecoder):
@@ -168,7 +177,7 @@ class NavicoDecoder(VideoDecoder):
         """Addresses of data and report groups. They differ from radar to radar: never taken as known."""
         serial, streams = beacon_streams(unit)
         self.counters["beacons"] += 1
-        for s in streams:
+        for s in (s for s in streams if s.kind != "send"):
             if s.address in self.addresses or len(self.addresses) < _MAX_ADDRESSES:
                 self.addresses[s.address], self.serials[s.address] = s.range_name, serial
 
@@ -194,7 +203,7 @@ class NavicoDecoder(VideoDecoder):
 
 
 class BeaconStream(NamedTuple):
-    """One stream that a beacon states: `data` or `report` of range `a` or `b`, and its `ip:port`."""
+    """One stream that a beacon states: `data`, `send` (orders) or `report` of range `a` or `b`, and its `ip:port`."""
 
     kind: str
     range_name: str

@@ -1,7 +1,7 @@
 """Raymarine Quantum and RD (HD digital) radars: radar video.
 
 Promises:
-- receive-only: no keep-alive, so the radar has to be kept transmitting by its own display;
+- the decoder only listens; what a radar may be told is in `control.py`, and nothing is said by default;
 - a Quantum's range comes from its status report; until one was heard, and from a change of the video's shape until the
   next one, spokes are `valid = False` (`no_range`): wrong ranges never pass for right;
 - an RD states no range with its video. Its status report's layout is not confirmed by a recording, nor is the factor
@@ -21,13 +21,14 @@ upper 7 bits, 1,024. The last sample lies at twice the selected range (radar_pi 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
 
+from agent.drivers.radar.control import QUANTUM, RD, ControlOptions, Language
 from agent.drivers.radar.framed import VideoDecoder
-from agent.drivers.radar.video import Spoke, VideoOptions
+from agent.drivers.radar.video import Spoke
 from agent.errors import ProtocolError
 from agent.geo import NM_M, wrap360
 
@@ -51,14 +52,20 @@ _RD_SLOT_AT = {RD_STATUS: 193, RD_HD_STATUS: 296}
 _RD_BEACONS = (36, 56)  # octets, to 224.0.0.1:5800
 
 
-class RaymarineOptions(VideoOptions):
-    """Options of a Raymarine radar: those of all radar video, and what its messages leave open."""
+class RaymarineOptions(ControlOptions):
+    """Options of a Raymarine radar: those of all radar video, what it may be told, what its messages leave open."""
 
     azimuths: int = Field(default=250, ge=90, le=8192, description="bins per turn: 250 of a Quantum, 2048 of an RD")
     doppler: bool = Field(default=False, description="Quantum 2 with Doppler on: 254 is receding, 255 approaching")
     unverified: bool = Field(
         default=False, description="take RD ranges from a layout that no recording confirms: compare with the display"
     )
+    kind: Literal["quantum", "rd"] = Field(default="quantum", description="which of the two orders are written for")
+
+    @property
+    def language(self) -> Language:
+        """How this kind is spoken to."""
+        return QUANTUM if self.kind == "quantum" else RD
 
 
 class RaymarineDecoder(VideoDecoder):

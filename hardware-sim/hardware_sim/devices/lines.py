@@ -1,4 +1,4 @@
-"""Where sentences and datagrams leave: UDP and TCP on the loopback, UDP groups, serial lines on pseudo-terminals.
+"""Where sentences and datagrams leave: UDP and TCP on the loopback, UDP groups, serial lines; where orders come in.
 
 Promises:
 - nothing here ever blocks: what a listener does not take in time is dropped, as on a real wire;
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
+ORDERS = 256
+"""Datagrams that are taken in one go."""
 BACKLOG_BYTES = 2048
 """Half of what the kernel's line discipline holds: below that its count of waiting bytes is exact."""
 
@@ -83,6 +85,46 @@ class GroupOut(UdpOut):
         except OSError as error:
             self._socket.close()
             raise DeviceError(f"--multicast {via}: no interface of this machine has that address") from error
+
+
+class UdpIn:
+    """Where a device takes orders: a port of the loopback, or with `via` a multicast group on the interface there.
+
+    Raises:
+        DeviceError: no interface has that address.
+
+    """
+
+    def __init__(self, place: tuple[str, int] | None = None, via: str | None = None) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        try:
+            if place is None or via is None:
+                self._socket.bind((LOOPBACK, 0))
+            else:
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                self._socket.bind(place)
+                member = socket.inet_aton(place[0]) + socket.inet_aton(via)
+                self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
+        except OSError as error:
+            self._socket.close()
+            raise DeviceError(f"no orders can be taken at {place} by {via}: {error.strerror or error}") from error
+        host, port = self._socket.getsockname()
+        self.host, self.port = str(host), int(port)
+
+    def take(self) -> list[bytes]:
+        """What has come in; never waits."""
+        out: list[bytes] = []
+        while len(out) < ORDERS:
+            try:
+                out.append(self._socket.recv(2048))
+            except BlockingIOError:
+                break
+        return out
+
+    def close(self) -> None:
+        """Release the socket."""
+        self._socket.close()
 
 
 class TcpOut:

@@ -6,7 +6,7 @@ Promises:
   to the video in a capture and with `--multicast`, not where everything goes to the loopback.
 
 Sent unasked: beacons every two seconds, reports as a HALO24 sends them to a display that keeps it awake. Nothing here
-listens: a request for a beacon, a command or a keep-alive changes nothing.
+listens: a request for a beacon changes nothing, and orders are `obedience.py`'s.
 """
 
 from __future__ import annotations
