@@ -104,6 +104,48 @@ def test_a_standard_datagram_holds_tagged_lines() -> None:
     assert (block.source, block.line, block.unix_s) == ("IN0001", 7, 1683881316.755)
 
 
+PLAIN = ["RATTM", "07", "3.217", "120.1", "T", "12.3", "200.5", "T", "0.5", "-3.2", "N", "", "T", "", "120000.00", "A"]
+ODD = {
+    0: ["PATTM", "$RTTM", "RTTM"], 1: [" 7", "7", "", "1023", "10234"],
+    2: ["", "1.2.3", ".", "nan", "1e3", "99999.9", "1e6"],
+    3: ["360.0", "361", "-1", " 3"], 4: ["R", "", "X"], 5: ["", "-1", "1_0"], 6: ["360", "", "1e2"], 7: ["R", " "],
+    8: ["", " ", "x", "+1.", "99999999", "inf"], 9: ["-", "", "-.5"], 10: ["K", "S", "", "N ", "X"], 11: ["FERRY", " "],
+    12: ["L", "Q", "", "X"], 13: ["R", "X", " "], 14: ["", "250000", "12000"], 15: ["", "M", "A,", "A,x"],
+}  # fmt: skip
+
+
+def test_a_block_of_plain_ttm_is_read_together() -> None:
+    """And so the next test compares two ways and not one with itself."""
+    d = NmeaRadarDecoder("r")
+    block = line(",".join(PLAIN)) * 3
+    assert d._quick is not None
+    assert [m.range_m for m in d._quick(block, 0.0) or () if isinstance(m, TrackReport)] == [3.217 * 1852.0] * 3
+    assert d._quick(block.replace(b"3.217", b"3.218"), 0.0) is None
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(st.lists(st.sampled_from([(k, v) for k, vs in ODD.items() for v in vs]), max_size=2), max_size=6),
+    st.lists(st.sampled_from([b"\r\n", b"\n", b"\r", b"", b"\r\n\r\n", b" \r\n"]), min_size=6, max_size=6),
+    st.integers(0, 400), st.sampled_from(["", "10.0.0.1:1"]), st.booleans(),
+)  # fmt: skip
+def test_sentences_read_together_are_read_as_one_by_one(
+    changes: list[list[tuple[int, str]]], ends: list[bytes], cut: int, stream: str, torn: bool
+) -> None:
+    data = b""
+    for change, end in zip(changes, ends, strict=False):
+        fields = {**dict(enumerate(PLAIN)), **dict(change)}
+        data += line(",".join(fields.values()))[:-2] + (end if torn else b"\r\n")
+    data = data[:-20] + data[-19:] if torn and cut % 3 == 0 else data
+    both = NmeaRadarDecoder("r"), NmeaRadarDecoder("r")
+    both[1]._quick = None
+    told = [[m for piece in (data[:cut], data[cut:]) for m in d.decode(piece, AT, stream)] for d in both]
+    told = [[*t, *d.flush(AT)] for t, d in zip(told, both, strict=True)]
+    assert told[0] == told[1]
+    assert both[0].counters == both[1].counters
+    assert both[0].last_error == both[1].last_error
+
+
 def test_a_heading_grows_too_old_for_relative_bearings() -> None:
     decoder = NmeaRadarDecoder("radar")
     ttm = line("RATTM,1,1.0,30.0,R,5.0,60.0,T,0.0,0.0,N,,T,,,A")

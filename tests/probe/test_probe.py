@@ -83,8 +83,8 @@ def test_radars_are_found_by_their_beacons(finds: list[dict[str, Any]]) -> None:
         | {"control": "udp://236.6.9.52:7060"},
         common | halo | {"url": "udp://236.6.9.53:7062", "also": ["udp://236.6.9.53:7064"], "range": "b"}
         | {"control": "udp://236.6.9.54:7063"},
-        common | {"control": "udp://10.9.1.1:2575"} | {"driver": "raymarine", "url": "udp://232.1.167.1:2574", "also": [], "identity": "010c1b2a"}
-        | {"name": "QuantumRadar"},
+        common | {"driver": "raymarine", "url": "udp://232.1.167.1:2574", "also": [], "identity": "010c1b2a"}
+        | {"name": "QuantumRadar", "control": "udp://10.9.1.1:2575"},
     ]  # fmt: skip
     followed = [f for f in finds if f["kind"] == "followed"]
     assert [f["url"] for f in followed] == ["udp://236.6.9.51:7059", "udp://232.1.167.1:2574"]
