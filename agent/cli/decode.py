@@ -6,9 +6,12 @@
   vigia decode asterix plots.ast --plots --option time=message
   vigia decode navico harbour.pcap.gz --register
   vigia decode nmea night.log
+  mosquitto_sub -t 's1/#' -F '%t %x' | vigia decode alert -
+  vigia decode alert 8d01...f2 --birth birth.bin
 
 FILE is a recording as it is, or a pcap or pcapng capture of UDP, either also .gz. One JSON object per measurement,
-spoke or plot goes to the standard output. A recording without times (raw) counts from 0.
+spoke or plot goes to the standard output. A recording without times (raw) counts from 0. Of `alert`, FILE holds
+messages of the wire: one as it is, or one a line in hex or base64, its topic before it or not; or FILE is that hex.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from agent.cli.recordings import is_sentence, recorded
-from agent.errors import ConfigError, InputError, UnsupportedError, UsageError
+from agent.errors import ConfigError, InputError, UsageError
 from agent.messages import Plot, Scan, TrackReport
 from agent.packing import to_json
 
@@ -37,13 +40,13 @@ NAME = "decode"
 HELP = "Puts a recording through one driver, and radar video through the plot extractor."
 LINES = ("nmea", "nmea-radar", "ais", "nav", "asterix")
 RADARS = ("navico", "cat240", "garmin", "raymarine", "furuno")
-LATER = ("alert",)
+WIRE = "alert"
 MAX_DRAWN = 4096  # targets of a picture without video
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `vigia decode`."""
-    parser.add_argument("kind", metavar="KIND", help=", ".join((*LINES, *RADARS)))
+    parser.add_argument("kind", metavar="KIND", help=", ".join((*LINES, *RADARS, WIRE)))
     parser.add_argument("file", metavar="FILE", type=Path, help="a raw recording, pcap or pcapng; .gz too")
     parser.add_argument("--plots", action="store_true", help="plots of the whole radar chain instead of spokes")
     parser.add_argument("--ppi", metavar="OUT.png", type=Path, help="draw the radar's last turn, north up")
@@ -53,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--summary", action="store_true", help="one object per stream instead of measurements")
     parser.add_argument("--port", type=int, help="only datagrams to this UDP port")
     parser.add_argument("--group", metavar="IP", help="only datagrams to this address")
+    parser.add_argument("--birth", type=Path, metavar="FILE", help="of an alert without its topic: its box's birth")
     parser.add_argument("--source", metavar="NAME", help="the sensor's name in the output (default: KIND)")
     parser.add_argument(
         "--option", action="append", default=[], metavar="KEY=VALUE", help="an option of the driver or of the extractor"
@@ -61,10 +65,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Decode and print."""
-    if args.kind in LATER:
-        raise UnsupportedError(f"vigia decode {args.kind}: not in this version; it reads {', '.join(LINES + RADARS)}")
+    if args.kind == WIRE:
+        from agent.cli.decode_wire import run_wire  # noqa: PLC0415 - the wire, which no recording of a sensor needs
+
+        return run_wire(args)
     if args.kind not in LINES + RADARS:
-        raise UsageError(f"vigia decode {args.kind}: no such kind; choose from {', '.join(LINES + RADARS)}")
+        raise UsageError(f"vigia decode {args.kind}: no such kind; choose from {', '.join((*LINES, *RADARS, WIRE))}")
+    if args.birth is not None:
+        raise UsageError(f"--birth is for {WIRE}")
     if args.kind in RADARS and args.register:
         from agent.cli.register import run_register  # noqa: PLC0415 - as below
 
