@@ -35,7 +35,8 @@ COMMANDS = {
     "picture": "the picture's side: receive, store, acknowledge, serve the live state",
     "gateway": "the picture to other formats: TAK",
     "command": "ask a box for something: a picture, a judgement, a link profile",
-    "verify": "check a picture's store: signatures, seals, and every record that was changed or removed",
+    "export-evidence": "all that belongs to one alert, in one signed file",
+    "verify": "check a picture's store or a case: signatures, seals, and every record that was changed or removed",
     "status": "ask the running daemon",
     "wipe": "remove all that a box has learned and kept, for one that is replaced",
     "sim": "the simulated coast: devices, hub, score",
@@ -61,7 +62,7 @@ def build_parser(command: str | None) -> tuple[argparse.ArgumentParser, ModuleTy
     module = None
     for name, help_text in COMMANDS.items():
         if name == command:
-            module = importlib.import_module(f"agent.cli.{name}")
+            module = importlib.import_module(f"agent.cli.{name.replace('-', '_')}")
             sub = subparsers.add_parser(
                 name,
                 help=help_text,

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 HELP = "Removes keys, state, logs, evidence and configuration of a box that is replaced; prints a receipt."
 MINE = (
     "node.key", "node.key.*.new", "page.token", "core.checkpoint*", "core.new", "core.broken", "last-good.*",
-    "outbox.sqlite*", "clutter-*.*", "purges*.jsonl", "self-test", "status.sock", "log/*.vlog", "evidence/*.jpg",
-    "lock",
+    "outbox.sqlite*", "clutter-*.*", "purges*.jsonl", "self-test", "status.sock", "log/*.vlog", "alerts/*.vlog",
+    "evidence/*.jpg", "lock",
 )  # fmt: skip
 A_STATE = (
     "lock",
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         files = [*_of_state(state), *_of_config(args)]
         removed = _remove(files)
         left = sorted(str(p) for p in state.rglob("*") if not p.is_dir())
-        for folder in (state / "log", state / "evidence", args.config.parent / "conf.d"):
+        for folder in (state / "log", state / "alerts", state / "evidence", args.config.parent / "conf.d"):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
     receipt: dict[str, Any] = {

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from agent.messages import Event
+    from agent.messages import Alert, Event
 
 MAGIC = b"VGL1"
 HEADER = struct.Struct("<4sII")
@@ -62,8 +62,17 @@ class ReadReport:
 class EventLog:
     """Appends to the newest segment of a directory."""
 
-    def __init__(self, directory: Path, max_bytes: int, max_age_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        max_bytes: int,
+        max_age_s: float = 0.0,
+        *,
+        segment_s: float = SEGMENT_S,
+        what: str = "event-log",
+    ) -> None:
         self.directory = directory
+        self._segment_s, self._what = segment_s, what
         self.max_bytes = max_bytes
         self.max_age_s = max_age_s  # 0: for ever
         self._receipts = Receipts(directory.parent)
@@ -84,7 +93,7 @@ class EventLog:
                 return Position(segment=files[-1].name, offset=files[-1].stat().st_size)
         return Position(segment=self._name, offset=self._offset)
 
-    def append(self, events: Sequence[tuple[float, Event]]) -> None:
+    def append(self, events: Sequence[tuple[float, Event | Alert]]) -> None:
         """Write one block of (seen_s, event), in order.
 
         Raises:
@@ -126,7 +135,7 @@ class EventLog:
         os.lseek(fd, self._offset, os.SEEK_SET)
 
     def _roll(self, at_s: float) -> None:
-        if self._file is not None and at_s - self._began_s < SEGMENT_S:
+        if self._file is not None and at_s - self._began_s < self._segment_s:
             return
         self.close()
         # Names only ever grow, also when time does not: a checkpoint's position stands before all that came after it.
@@ -151,8 +160,8 @@ class EventLog:
                 break
             total -= k.size
             k.path.unlink()
-        self._receipts.write(self._began_s, "event-log", f"older than {self.max_age_s / DAY_S:g} days", old)
-        self._receipts.write(self._began_s, "event-log", f"more than {self.max_bytes} bytes", over)
+        self._receipts.write(self._began_s, self._what, f"older than {self.max_age_s / DAY_S:g} days", old)
+        self._receipts.write(self._began_s, self._what, f"more than {self.max_bytes} bytes", over)
 
 
 def segments(directory: Path) -> list[Path]:
@@ -160,7 +169,7 @@ def segments(directory: Path) -> list[Path]:
     return sorted(f for f in directory.glob("*" + SUFFIX) if f.stem.isdigit())
 
 
-def encode_block(events: Sequence[tuple[float, Event]]) -> bytes:
+def encode_block(events: Sequence[tuple[float, Event | Alert]]) -> bytes:
     """One block of (seen_s, event)."""
     stored = zlib.compress(cbor2.dumps([[seen_s, pack(e)] for seen_s, e in events]), 1)
     return HEADER.pack(MAGIC, len(stored), zlib.crc32(stored)) + stored

@@ -36,6 +36,7 @@ from agent.messages import (
 from agent.record.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from agent.record.log import EventLog, ReadReport, read_log
 from agent.record.retention import DAY_S
+from agent.record.told import ToldLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from agent.config.load import LoadedConfig
     from agent.messages import Effect, Event
     from agent.record.log import Position
+    from agent.record.told import Told
     from agent.runtime.intake import Intake
 
 log = logging.getLogger("vigia.core")
@@ -89,6 +91,7 @@ class Engine:
         self._checkpoint_path = directory / "core.checkpoint"
         storage = loaded.config.storage
         self._log = EventLog(self._log_dir, storage.log_max_bytes, storage.log_max_age_days * DAY_S)
+        self._told = ToldLog(directory, storage.log_max_age_days * DAY_S)
         self._pending: list[Alert] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="core", daemon=True)
@@ -190,6 +193,7 @@ class Engine:
         if not self._failed:
             self._checkpoint()
         self._log.close()
+        self._told.close()
 
     def alive(self) -> bool:
         """Whether the core's thread runs."""
@@ -250,6 +254,8 @@ class Engine:
                 self._note_health(event)
             elif isinstance(event, ClockChange):
                 self._offer(self.sink.submit_clock, event)
+            if isinstance(event, ClockChange | ConfigChange):
+                self._remember([event])
             self._take_effects(self.core.step(event), replayed=False)
         if self._pending:
             self._commit()
@@ -311,10 +317,18 @@ class Engine:
             return
         for alert in self._pending:
             log.warning("alert %d.%d %s: %s", alert.id, alert.revision, alert.state, "; ".join(alert.reasons))
+        self._remember(self._pending)
         self._pending.clear()
         self._alerted = True
         if self.health.get("outbox") is not None:
             self._trouble("outbox", "alerts are committed again", SensorState.OK)
+
+    def _remember(self, told: Sequence[Told]) -> None:
+        """Keep what was told for `vigia export-evidence`; a disk that refuses costs the copy, never the alert."""
+        try:
+            self._told.add(told)
+        except OSError as e:
+            log.warning("what was told is not kept for evidence: %s; free space", e)
 
     def _offer(self, submit: Callable[[T], None], what: T) -> None:
         """Hand over what may be lost without harm: it comes again, or the next one says the same."""

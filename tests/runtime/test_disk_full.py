@@ -91,7 +91,9 @@ def _let_go_of_files() -> Iterator[None]:
     """A process that is killed leaves no open file behind; a test has to close them."""
     yield
     while killed:
-        killed.pop()._log.close()
+        it = killed.pop()
+        it._log.close()
+        it._told.close()
 
 
 def boot(tmp_path: Path, sink: Sink, newest_alert: int = 0) -> Engine:
