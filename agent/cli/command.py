@@ -1,8 +1,9 @@
 """Example: vigia command --broker mqtt://localhost --node tarifa-1 --key officer.key acknowledge alert=4321 by=Ana.
 
-Commands: `snapshot sensor=NAME`, `acknowledge alert=N [by=..]`, `reject alert=N reason=.. [by=..]`, `profile
-profile=lan|lte|satellite|metered`. The box obeys only keys and commands that its configuration names. The reply comes
-as one JSON object; exit code 0 when it was done, 69 when it was refused or no reply came.
+Commands: `snapshot sensor=NAME`, `clip sensor=NAME` (stays on the box), `acknowledge alert=N [by=..]`, `reject alert=N
+reason=.. [by=..]`, `profile profile=lan|lte|satellite|metered`. The box obeys only keys and commands that its
+configuration names. The reply comes as one JSON object; exit code 0 when it was done, 69 when it was refused or no
+reply came.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from agent.publish.picture import PictureReceiver
 if TYPE_CHECKING:
     import argparse
 
+NAMES = ("snapshot", "clip", "acknowledge", "reject", "profile")
 HELP = "Asks a box for something, signed, and prints its reply."
 
 
@@ -40,9 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ca-file", metavar="FILE")
     parser.add_argument("--cert-file", metavar="FILE")
     parser.add_argument("--key-file", metavar="FILE")
-    parser.add_argument(
-        "name", choices=("snapshot", "acknowledge", "reject", "profile"), help="snapshot, acknowledge, reject, profile"
-    )
+    parser.add_argument("name", choices=NAMES, help=", ".join(NAMES))
     parser.add_argument("arguments", nargs="*", metavar="NAME=VALUE")
 
 

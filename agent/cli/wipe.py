@@ -27,7 +27,7 @@ HELP = "Removes keys, state, logs, evidence and configuration of a box that is r
 MINE = (
     "node.key", "node.key.*.new", "page.token", "core.checkpoint*", "core.new", "core.broken", "last-good.*",
     "outbox.sqlite*", "clutter-*.*", "purges*.jsonl", "self-test", "status.sock", "log/*.vlog", "alerts/*.vlog",
-    "evidence/*.jpg", "lock",
+    "evidence/*.jpg", "evidence/*.mp4", "lock",
 )  # fmt: skip
 A_STATE = (
     "lock",

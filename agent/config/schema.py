@@ -172,7 +172,7 @@ class Publish(Table):
     sign_tracks: bool = False  # batches of tracks as well: 80 bytes each
     mac_key_file: str | None = None  # a secret shared with the picture: alerts carry an 8-byte MAC
     command_keys: tuple[str, ...] = ()  # public keys (64 hex digits) whose commands are obeyed
-    commands: tuple[Literal["snapshot", "acknowledge", "reject", "profile"], ...] = ()  # which ones
+    commands: tuple[Literal["snapshot", "clip", "acknowledge", "reject", "profile"], ...] = ()  # which ones
 
     @model_validator(mode="before")
     @classmethod

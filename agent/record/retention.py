@@ -68,9 +68,9 @@ class Receipts:
             log.warning("%s cannot be written: %s; the receipt is %s", self._path, e.strerror, json.dumps(row))
 
 
-def evidence_name(alert_id: int, camera: str, severity: str) -> str:
-    """The file of an alert's picture; its importance stands in the name, so that it outlives the daemon."""
-    return f"{alert_id}-{camera}.{severity}.jpg"
+def evidence_name(alert: int | str, camera: str, severity: str, ending: str = "jpg") -> str:
+    """The file of an alert's picture or clip; its importance stands in the name, so that it outlives the daemon."""
+    return f"{alert}-{camera}.{severity}.{ending}"
 
 
 def sweep_evidence(

@@ -19,6 +19,7 @@ import cv2
 
 from agent.config.schema import Sensor
 from agent.drivers.camera.base import CameraOptions
+from agent.drivers.camera.clips import ClipKeeper, why_no_clips
 from agent.drivers.camera.open import open_camera
 from agent.errors import VigiaError
 from agent.inference.load import default_model_path, load_detector
@@ -42,6 +43,7 @@ class CameraLoop:
 
     _pipeline: CameraPipeline | None = None
     _model: tuple[Any, ...] = ()  # what the detector in use was loaded from
+    _clips: ClipKeeper | None = None  # has a stream of its own, which outlives this one
 
     def __init__(self, link: Link, site_height_m: float) -> None:
         cv2.setNumThreads(1)
@@ -55,6 +57,10 @@ class CameraLoop:
             detector = load_detector(options.model, threads=options.threads, providers=options.providers)
             CameraLoop._pipeline = CameraPipeline(options, detector, link.sensor.name, stale_s=link.sensor.stale_s)
         self._eyes = CameraLoop._pipeline
+        self._no_clips = why_no_clips(link.sensor.url, options)
+        if not self._no_clips and CameraLoop._clips is None:
+            CameraLoop._clips = ClipKeeper(link.sensor.url, options, link.clock)
+            CameraLoop._clips.start()
         self._reported: SensorHealth | None = None
         self._loaded: queue.SimpleQueue[Detector | VigiaError] = queue.SimpleQueue()
         self._refused = ""  # why another model was not taken
@@ -83,6 +89,8 @@ class CameraLoop:
                 self._report(self._eyes.health(now_s))
         finally:
             source.close()
+            if link.stop.is_set() and CameraLoop._clips is not None:
+                CameraLoop._clips.stop()
 
     def _fps(self, now_s: float) -> float:
         wanted = self._eyes.look.fps(now_s)
@@ -102,6 +110,8 @@ class CameraLoop:
                 case ["crop", alert_id, bearing_deg, within_deg]:
                     best = self._eyes.crops.best(float(bearing_deg), float(within_deg))
                     self._link.crop(int(alert_id), b"" if best is None else best[1])
+                case ["clip", name, at_s]:
+                    self._clip(str(name), float(at_s))
                 case ["pace", _, _, idle_fps]:
                     self._idle_fps = float(idle_fps)
                 case ["swap", sensor]:
@@ -109,6 +119,15 @@ class CameraLoop:
         while not self._loaded.empty():
             self._take(self._loaded.get())
         return self._idle_fps != before
+
+    def _clip(self, name: str, at_s: float) -> None:
+        def done(size: int, sentence: str) -> None:
+            self._link.clip(name, size, sentence)
+
+        if CameraLoop._clips is None:
+            done(0, self._no_clips)
+        else:
+            CameraLoop._clips.ask(self._link.directory / "evidence" / name, at_s, done)
 
     def _load(self, options: CameraOptions) -> None:
         """Load the model that `options` name, if it is another one, in the background."""
@@ -134,10 +153,18 @@ class CameraLoop:
         except VigiaError as e:
             self._refused = f"the new model is not taken, the old one goes on: {e}"
 
+    def _clip_trouble(self, now_s: float) -> str:
+        """Why there are no clips though they are wanted."""
+        if self._options.clip_before_s <= 0.0:
+            return ""
+        why = self._no_clips if CameraLoop._clips is None else CameraLoop._clips.trouble(now_s)
+        return f"pictures arrive and change, but no clips can be made: {why}" if why else ""
+
     def _report(self, health: SensorHealth) -> None:
-        if self._refused and health.state is SensorState.OK:
+        trouble = self._refused or self._clip_trouble(health.at_s)
+        if trouble and health.state is SensorState.OK:
             health = SensorHealth(
-                at_s=health.at_s, source=health.source, state=SensorState.DEGRADED, sentence=self._refused,
+                at_s=health.at_s, source=health.source, state=SensorState.DEGRADED, sentence=trouble,
                 counters=health.counters,
             )  # fmt: skip
         if self._idle_fps and health.state is SensorState.OK:

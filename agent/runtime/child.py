@@ -43,7 +43,9 @@ class Link:
         self.health = HealthTracker(sensor.name, sensor.stale_s, self.clock.now().t_s)
         self.stop = threading.Event()
         self.picture_wanted = threading.Event()
-        self.orders: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()  # cues, crops and models: for a camera's loop
+        self.orders: queue.SimpleQueue[list[Any]] = (
+            queue.SimpleQueue()
+        )  # cues, crops, clips, models: for a camera's loop
         self._channel = channel
         self._beat_s = 0.0
         threading.Thread(target=self._listen, name="channel", daemon=True).start()
@@ -63,6 +65,10 @@ class Link:
     def log(self, sentence: str) -> None:
         """Have the daemon write a sentence into its log."""
         self._channel.send(["log", sentence])
+
+    def clip(self, name: str, size: int, sentence: str) -> None:
+        """Say how a clip ended; `size` 0 where there is none."""
+        self._channel.send(["clip", name, size, sentence])
 
     def beat(self) -> None:
         """Say that the main loop lives, at most once a second."""

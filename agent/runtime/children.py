@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("vigia.sensor")
 ORDERS_S = 1.0  # how often a camera is told where to look
+CLIPS_KNOWN = 100
 HANG_S = 20.0  # a healthy child sends at least a heartbeat every second
 START_S = 120.0  # before its first word it loads libraries and a model: long on a slow processor with a cold disk
 # A camera's frames are megabytes that come and go: given back to the system at once they cost 10-20 MB less a child.
@@ -80,6 +81,7 @@ class ChildSensor:
         self._stop = threading.Event()
         self._channel: Channel | None = None
         self._picture: tuple[float, bytes] | None = None
+        self.clips: dict[str, tuple[int, str]] = {}  # the last ones by name: bytes (0: none), how they ended
         self._thread = threading.Thread(target=self._run, name=f"child-{sensor.name}", daemon=True)
 
     def start(self) -> None:
@@ -104,6 +106,12 @@ class ChildSensor:
         if (channel := self._channel) is not None:
             with contextlib.suppress(ChannelClosed):
                 channel.send(["picture"])
+
+    def ask_clip(self, name: str) -> None:
+        """Ask the child for a clip around now, as evidence/NAME; `clips` tells how it ends."""
+        if (channel := self._channel) is not None:
+            with contextlib.suppress(ChannelClosed):
+                channel.send(["clip", name, self._clock.now().t_s])
 
     def swap(self, sensor: Sensor) -> None:
         """Go on with another model (or the same file anew) without losing the camera."""
@@ -184,8 +192,9 @@ class ChildSensor:
         if now_s - self._ordered_s < ORDERS_S:
             return ""
         self._ordered_s = now_s
-        for order in self._desk.orders(self.name, now_s) if self._desk is not None else ():
-            channel.send(order)
+        if self._desk is not None:
+            for order in (*self._desk.orders(self.name, now_s), *self._desk.clip_orders(self.sensor, now_s)):
+                channel.send(order)
         if self._power is None or self.pid is None:
             return ""
         governor = self._power()
@@ -208,7 +217,15 @@ class ChildSensor:
             self._picture = (float(message[1]), bytes(message[2]))
         elif kind == "crop" and len(message) == 3 and self._desk is not None:
             self._desk.crop(self.name, int(message[1]), bytes(message[2]))
+        elif kind == "clip" and len(message) == 4:
+            self._note_clip(str(message[1]), int(message[2]), str(message[3]))
         return str(kind)
+
+    def _note_clip(self, name: str, size: int, sentence: str) -> None:
+        log.log(logging.INFO if size else logging.WARNING, "clip %s: %s", name, sentence, extra={"sensor": self.name})
+        self.clips[name] = (size, sentence)
+        while len(self.clips) > CLIPS_KNOWN:
+            del self.clips[next(iter(self.clips))]
 
     def _report(self, state: SensorState, sentence: str) -> None:
         self._emit(

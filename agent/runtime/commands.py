@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from agent.config.schema import LINK_PROFILES
 from agent.errors import ProtocolError, SensorUnavailable
+from agent.messages import Severity
+from agent.record.retention import evidence_name
 from agent.runtime.children import ChildSensor
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 JUDGEMENTS_KEPT = 200
 PICTURE_S = 8.0
+CLIP_AFTER_S = 10.0  # where the camera does not say otherwise
 PROFILE_AFTER_S = 1.0  # the reply goes out under the old profile: the new one is a new boot
 _PAST = {"acknowledge": "acknowledged", "reject": "rejected"}
 
@@ -43,15 +46,37 @@ class Officer:
         """
         if command.name == "snapshot":
             return self._snapshot(command)
+        if command.name == "clip":
+            return self._clip(command)
         if command.name == "profile":
             return self._profile(str(command.args.get("profile", "")))
         return self._judge(command)
 
-    def _snapshot(self, command: Command) -> str:
+    def _camera(self, command: Command) -> tuple[str, ChildSensor]:
         name = str(command.args.get("sensor", ""))
         sensor = self._agent.sensors.get(name)
         if not isinstance(sensor, ChildSensor) or sensor.sensor.driver != "camera":
             raise ProtocolError(f"this box has no camera {name!r}")
+        return name, sensor
+
+    def _clip(self, command: Command) -> str:
+        """A clip around now; it stays on the box: nobody waits for megabytes on a box's link."""
+        name, sensor = self._camera(command)
+        file = evidence_name(f"asked-{command.id.hex()}", name, Severity.HIGH, "mp4")
+        sensor.ask_clip(file)
+        wait_s = PICTURE_S + float(sensor.sensor.options.get("clip_after_s", CLIP_AFTER_S))
+        deadline = time.monotonic() + wait_s
+        while time.monotonic() < deadline:
+            if file in sensor.clips:
+                size, sentence = sensor.clips[file]
+                if size:
+                    return f"evidence/{file} on the box: {sentence}, {size} bytes"
+                raise SensorUnavailable(f"{name}: {sentence}")
+            time.sleep(0.1)
+        raise SensorUnavailable(f"the camera {name} made no clip within {wait_s:g} s")
+
+    def _snapshot(self, command: Command) -> str:
+        name, sensor = self._camera(command)
         before = sensor.picture()
         sensor.ask_picture()
         deadline = time.monotonic() + PICTURE_S

@@ -2,6 +2,7 @@
 
 Promises:
 - cues are the live tracks as bearings from the site, at most `MAX_CUES` nearest ones, once a second;
+- an alert of `clip_severity` or more in a camera's field of view gets one clip of it (`.mp4`), where it keeps any;
 - each alert that is raised gets one small JPEG per camera that has seen its vessel
   (`evidence/ALERT-CAMERA.SEVERITY.jpg`); what is kept is agent/record/retention.py's matter, and a full disk costs the
   evidence, never the alert.
@@ -14,13 +15,15 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from agent.clock import SYNCED_ERROR_MS
-from agent.geo import enu_to_polar
+from agent.config.schema import CameraPose
+from agent.geo import enu_to_polar, wrap180
 from agent.messages import Severity
 from agent.record.retention import Receipts, evidence_name, sweep_evidence
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from agent.config.schema import Sensor
     from agent.messages import Stamp, Track
     from agent.runtime.engine import Engine
 
@@ -28,7 +31,9 @@ log = logging.getLogger("vigia.evidence")
 MAX_CUES = 64
 KEEP_KNOWN = 2000  # alerts whose pictures are there, remembered
 SWEEP_S = 600.0
+CLIP_FOR_S = 5.0  # later its beginning has gone
 ASK_FOR_S = 60.0  # after an alert was raised, a camera may still get to see its vessel
+_RANK = {str(severity): rank for rank, severity in enumerate(Severity)}  # low first
 _WITHIN_DEG = 1.0  # beside three sigmas of the track's bearing: survey of camera and site
 
 
@@ -39,6 +44,7 @@ class CameraDesk:
         self._engine = engine
         self._folder = directory / "evidence"
         self._done: dict[tuple[str, int], bool] = {}
+        self._clips: dict[tuple[str, int], bool] = {}  # asked for
         self._severity: dict[int, str] = {}  # of the alerts whose pictures are asked for
         self._receipts = Receipts(directory)
         self._swept_s = -math.inf
@@ -55,6 +61,27 @@ class CameraDesk:
                 self._severity[alert.id] = alert.severity.value
                 _bound(self._severity)
                 orders.append(["crop", alert.id, bearing_deg, _WITHIN_DEG + 3.0 * sigma_deg])
+        return orders
+
+    def clip_orders(self, camera: Sensor, now_s: float) -> list[list[Any]]:
+        """Clips that one camera's process shall make, each once."""
+        options = camera.options
+        if not options.get("clip_before_s"):
+            return []
+        least = _RANK[str(options.get("clip_severity", Severity.HIGH))]
+        middle_deg = float(options.get("bearing_deg", CameraPose.model_fields["bearing_deg"].default))
+        half_deg = float(options.get("hfov_deg", CameraPose.model_fields["hfov_deg"].default)) / 2.0
+        orders: list[list[Any]] = []
+        for alert in list(self._engine.open_alerts.values()):
+            key = (camera.name, alert.id)
+            bearing_deg, sigma_deg, _ = _cue(alert.track)
+            away_deg = abs(wrap180(bearing_deg - middle_deg)) - half_deg
+            seen = away_deg <= _WITHIN_DEG + 3.0 * sigma_deg
+            if key in self._clips or _RANK[alert.severity] < least or now_s - alert.at_s > CLIP_FOR_S or not seen:
+                continue
+            self._clips[key] = True
+            _bound(self._clips)
+            orders.append(["clip", evidence_name(alert.id, camera.name, alert.severity, "mp4"), alert.at_s])
         return orders
 
     def sweep(self, now: Stamp) -> None:

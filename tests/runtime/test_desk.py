@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from agent.config.schema import Sensor
 from agent.messages import Alert, AlertState, Likelihood, Severity, Track, TrackPicture, TrackStatus
 from agent.runtime.desk import MAX_CUES, CameraDesk
 
@@ -61,6 +63,26 @@ def test_each_alert_gets_one_picture_of_each_camera_and_is_asked_for_until_there
     assert len(desk.orders("cam", 103.0)) == 1
     assert len(desk.orders("other", 103.0)) == 2
     assert (tmp_path / "evidence" / "7-cam.low.jpg").read_bytes() == b"first"
+
+
+def test_a_clip_is_asked_for_once_of_cameras_that_keep_any_and_can_have_seen_it(tmp_path: Path) -> None:
+    ahead, behind = track(1, 0.0, 2000.0), track(2, 0.0, -2000.0)
+    high = dataclasses.replace(alert(7, ahead), severity=Severity.HIGH)
+    others = (alert(8, ahead), dataclasses.replace(alert(9, behind), severity=Severity.HIGH))
+    old = dataclasses.replace(alert(10, ahead, at_s=90.0), severity=Severity.HIGH)
+    desk = made(tmp_path, (ahead, behind), (high, *others, old))
+
+    def cam(name: str, **options: Any) -> Sensor:
+        return Sensor(name=name, driver="camera", url="rtsp://10.0.0.8/main", options={"hfov_deg": 40.0, **options})
+
+    assert desk.clip_orders(cam("none"), 101.0) == []
+    keeps = cam("keeps", clip_before_s=5.0)
+    assert desk.clip_orders(keeps, 101.0) == [["clip", "7-keeps.high.mp4", 100.0]]
+    assert desk.clip_orders(keeps, 102.0) == []
+    every = desk.clip_orders(cam("every", clip_before_s=5.0, clip_severity="low"), 101.0)
+    assert [o[1] for o in every] == ["7-every.high.mp4", "8-every.low.mp4"]
+    astern = desk.clip_orders(cam("astern", clip_before_s=5.0, bearing_deg=180.0), 101.0)
+    assert [o[1] for o in astern] == ["9-astern.high.mp4"]
 
 
 def test_a_full_disk_costs_the_picture_and_no_alert(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

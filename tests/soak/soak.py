@@ -38,6 +38,7 @@ class Sample:
     threads: int
     processes: int
     written_bytes: int
+    written_by_parent: int
     disk_mb: float
     cpu_s: float
 
@@ -71,6 +72,7 @@ def sample(rig: Rig, began_s: float) -> Sample:
         threads=sum(figure(p, "status", "Threads") for p in pids),
         processes=len(pids),
         written_bytes=sum(figure(p, "io", "write_bytes") for p in pids),
+        written_by_parent=figure(pids[0], "io", "write_bytes"),
         disk_mb=sum(f.stat().st_blocks * 512 for f in rig.state.rglob("*") if f.is_file()) / 1e6,
         cpu_s=sum(int(s[11]) + int(s[12]) for s in stats) / 100.0,
     )
@@ -92,6 +94,7 @@ def summary(samples: list[Sample]) -> dict[str, float]:
         "threads_last": last.threads,
         "processes": last.processes,
         "written_gb_per_day": round((last.written_bytes - first.written_bytes) / seconds * DAY_S / 1e9, 3),
+        "of_it_by_parent": round((last.written_by_parent - first.written_by_parent) / seconds * DAY_S / 1e9, 3),
         "state_mb_first": round(first.disk_mb, 2),
         "state_mb_last": round(last.disk_mb, 2),
         "cpu_percent": round((last.cpu_s - first.cpu_s) / seconds * 100.0, 1),
@@ -101,6 +104,9 @@ def summary(samples: list[Sample]) -> dict[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hours", type=float, default=2.0)
+    parser.add_argument(
+        "--vessel-s", type=float, default=VESSEL_S, help="a new vessel, and so an alert, every so often"
+    )
     parser.add_argument("--out", type=Path, help="all samples, JSON lines")
     args = parser.parse_args()
     samples: list[Sample] = []
@@ -109,7 +115,7 @@ def main() -> int:
             device = kind(Path(folder))
             rig.devices[device.name] = device
         rig.checkpoint_s = 10  # the default
-        rig.ais.every_s = VESSEL_S
+        rig.ais.every_s = args.vessel_s
         rig.start()
         began_s = time.monotonic()
         while time.monotonic() - began_s < args.hours * 3600.0:

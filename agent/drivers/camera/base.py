@@ -15,15 +15,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from agent.config.schema import CameraPose
 from agent.drivers.base import DriverOptions
+from agent.messages import Severity
 
 if TYPE_CHECKING:
     from agent.messages import Stamp
@@ -42,7 +43,9 @@ class CameraOptions(CameraPose, DriverOptions):
     (x, y) in shares of the picture's width and height, blacked out for privacy. `land`: such polygons in which no
     vessel can be: a box whose foot lies there is counted and dropped. `stall_s`: a stream without a new picture for
     this long is reopened. `cpu_share`: of one core, that the camera may use; beyond it, it looks less often and says
-    so. `cued_fps`: pictures a second while a track, radar or AIS points at something (at least `fps`).
+    so. `cued_fps`: pictures a second while a track, radar or AIS points at something (at least `fps`). `clip_before_s`:
+    clips of alerts begin so long before them; 0: no clips, and no second stream for them. `clip_after_s`: how long
+    behind the alert they end. `clip_severity`: from which severity on. `clip_max_mb`: of one clip.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,6 +61,10 @@ class CameraOptions(CameraPose, DriverOptions):
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     providers: tuple[str, ...] = ("cpu",)
     stall_s: Annotated[float, Field(ge=0.5, le=600.0)] = 10.0
+    clip_before_s: Annotated[float, Field(ge=0.0, le=120.0)] = 0.0
+    clip_after_s: Annotated[float, Field(ge=0.0, le=120.0)] = 10.0
+    clip_severity: Severity = Severity.HIGH
+    clip_max_mb: Annotated[float, Field(ge=1.0, le=200.0)] = 32.0
     verify_tls: bool = True  # https cameras on a closed network often have certificates of their own making
 
     @field_validator("masks", "land")
@@ -66,6 +73,12 @@ class CameraOptions(CameraPose, DriverOptions):
         if any(len(polygon) < 3 for polygon in v):
             raise ValueError("a mask is a polygon of at least three corners (x, y)")
         return v
+
+    @model_validator(mode="after")
+    def _clips_without_masks(self) -> Self:
+        if self.clip_before_s > 0.0 and self.masks:
+            raise ValueError("clips are the camera's own coding and cannot be masked: leave out masks or clip_before_s")
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,30 +52,7 @@ class Rtsp(Grabber):
 
     def open(self) -> None:
         """Connect, read the stream's description and its first packet."""
-        _quiet()
-        try:  # a machine that is off need not take the time of one that waits for its key picture
-            port = self._url.port or _PORTS[self._url.scheme]
-            socket.create_connection((self._url.host, port), CONNECT_S).close()
-        except OSError as e:
-            raise SensorUnavailable(f"{self._url.shown}: no connection ({e}); check that the camera is on.") from e
-        settings = [
-            cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS,
-            cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_TIMEOUT_MS,
-            cv2.CAP_PROP_N_THREADS, 1,
-        ]  # fmt: skip
-        with _env_lock:  # the only way to hand options to OpenCV's FFmpeg
-            before = os.environ.get(_ENV)
-            os.environ[_ENV] = before or RTSP_FLAGS
-            try:
-                self._capture = cv2.VideoCapture(self._url.full, cv2.CAP_FFMPEG, settings)
-            finally:
-                if before is None:
-                    del os.environ[_ENV]
-        if not self._capture.isOpened():
-            self.close()
-            raise SensorUnavailable(
-                f"{self._url.shown}: cannot be opened; check that the camera is on, its path, and user and password."
-            )
+        self._capture = open_rtsp(self._url, [cv2.CAP_PROP_N_THREADS, 1])
 
     def grab(self) -> bool:
         """The next picture of the stream."""
@@ -101,6 +78,36 @@ class Rtsp(Grabber):
             self._capture = None
 
 
+def open_rtsp(url: CameraUrl, settings: list[int]) -> cv2.VideoCapture:
+    """An open stream, over TCP and with time-outs; `settings` as OpenCV takes them.
+
+    Raises:
+        SensorUnavailable: nobody is there, or it cannot be opened.
+
+    """
+    quiet()
+    try:  # a machine that is off need not take the time of one that waits for its key picture
+        port = url.port or _PORTS[url.scheme]
+        socket.create_connection((url.host, port), CONNECT_S).close()
+    except OSError as e:
+        raise SensorUnavailable(f"{url.shown}: no connection ({e}); check that the camera is on.") from e
+    timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_TIMEOUT_MS]
+    with _env_lock:  # the only way to hand options to OpenCV's FFmpeg
+        before = os.environ.get(_ENV)
+        os.environ[_ENV] = before or RTSP_FLAGS
+        try:
+            capture = cv2.VideoCapture(url.full, cv2.CAP_FFMPEG, [*timeouts, *settings])
+        finally:
+            if before is None:
+                del os.environ[_ENV]
+    if not capture.isOpened():
+        capture.release()
+        raise SensorUnavailable(
+            f"{url.shown}: cannot be opened; check that the camera is on, its path, and user and password."
+        )
+    return capture
+
+
 class V4l2(Grabber):
     """A camera at a device file, preferably named by /dev/v4l/by-path. Size and rate may stand in the URL's query."""
 
@@ -112,7 +119,7 @@ class V4l2(Grabber):
 
     def open(self) -> None:
         """Open the device, asking for MJPG: raw formats do not fit through USB at useful sizes."""
-        _quiet()
+        quiet()
         path = self._url.path
         if not Path(path).exists():
             raise SensorUnavailable(f"{self._url.shown}: no such device; plug the camera in or correct its path.")
@@ -171,7 +178,7 @@ class Clip(Grabber):
         path = Path(self._url.path)
         if not path.is_file():
             raise SensorUnavailable(f"{self._url.shown}: no such file.")
-        _quiet()
+        quiet()
         self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
         if not self._capture.isOpened():
             self.close()
@@ -214,7 +221,7 @@ class Clip(Grabber):
             self._capture = None
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Keep the libraries' own words off stderr: FFmpeg's show the URL with its password; ours come as exceptions."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
