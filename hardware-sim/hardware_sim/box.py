@@ -6,6 +6,7 @@ Written from the configuration's documentation; nothing of the box is imported.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from hardware_sim.geo import Site
@@ -22,7 +23,7 @@ def config(scenario: Scenario, *, tick_s: float = 1.0) -> str:
         "[site]",
         *_keys(
             name=scenario.site.name,
-            node=scenario.name[:32],
+            node=re.sub("[^A-Za-z0-9_.-]", "-", scenario.name).lstrip("-_.")[:32] or "box",
             lat=scenario.site.lat,
             lon=scenario.site.lon,
             height_m=scenario.site.height_m,

@@ -8,18 +8,18 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import math
 import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hardware_sim import box, nightly, scenario, traffic
 from hardware_sim.devices import render_cli
 from hardware_sim.errors import ScenarioError, SimError, UsageError
 from hardware_sim.faults import FAULTS, parse_fault
 from hardware_sim.hub import cli as hub
+from hardware_sim.options import check_numbers, made_folder
 
 if TYPE_CHECKING:
     from hardware_sim.faults import FaultTable
@@ -49,9 +49,14 @@ EXAMPLES = {
 PROG = os.environ.get("HARDWARE_SIM_PROG", "python -m hardware_sim")
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see `{self.prog} --help`)")
+
+
 def parser() -> argparse.ArgumentParser:
     """All commands and options."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog=PROG,
         description="Simulated devices of a coastal sensor box, and the score of what a box made of them.",
         epilog=_examples(*EXAMPLES),
@@ -131,10 +136,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit status follows sysexits."""
     try:
         args = parser().parse_args(argv)
-    except SystemExit as error:
-        return 64 if error.code else 0
-    try:
-        _check_numbers(args)
+        check_numbers(args)
         match args.command:
             case "run":
                 _run(args)
@@ -150,19 +152,15 @@ def main(argv: list[str] | None = None) -> int:
                 return nightly.run(args)
             case _:
                 _score(args)
+        sys.stdout.flush()
+    except SystemExit:  # after --help
+        return 0
     except SimError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `vigia sim list | head` is no error
     return 0
-
-
-def _check_numbers(args: argparse.Namespace) -> None:
-    for name in ("duration", "fps", "tick"):
-        value = getattr(args, name, None)
-        if value is None or (math.isfinite(value) and (value > 0.0 or (name == "duration" and value == 0.0))):
-            continue
-        wanted = "a number of seconds that is not negative" if name == "duration" else "a number above 0"
-        raise UsageError(f"--{name} {value:g}: give {wanted}")
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -179,7 +177,7 @@ def _run(args: argparse.Namespace) -> None:
     options = Options(
         seed=args.seed,
         duration_s=args.duration,
-        out=args.out or Path(tempfile.mkdtemp(prefix="hardware-sim-")),
+        out=made_folder(args.out) if args.out else Path(tempfile.mkdtemp(prefix="hardware-sim-")),
         fps=args.fps,
         camera=not args.no_camera,
         radar=radar,
@@ -255,7 +253,7 @@ def _run_fast(args: argparse.Namespace, chosen: Scenario) -> None:
     if args.out is None:
         raise UsageError("run --fast writes files: give --out DIR")
     duration_s = chosen.time.duration_s if args.duration is None else args.duration
-    done = write(chosen, args.seed, duration_s, args.out, args.tick)
+    done = write(chosen, args.seed, duration_s, made_folder(args.out), args.tick)
     (args.out / "box.toml").write_text(box.config(chosen, tick_s=args.tick), encoding="utf-8")
     for name in done.not_shown:
         print(f"fault {name} cannot be shown at plot level; run without --fast for it", file=sys.stderr)

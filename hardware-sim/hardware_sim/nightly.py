@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import resource
 import shutil
 import subprocess
@@ -35,6 +36,7 @@ import numpy as np
 from hardware_sim import box, scenario
 from hardware_sim.errors import DeviceError, UsageError
 from hardware_sim.fast.run import write
+from hardware_sim.options import made_folder
 from hardware_sim.score.report import score_files
 
 if TYPE_CHECKING:
@@ -69,21 +71,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tick", type=float, default=5.0, metavar="S", help="how often the box judges (default 5)")
     parser.add_argument("--jobs", type=int, default=1, help="runs at once (default 1)")
     parser.add_argument("--minutes", type=float, default=math.inf, metavar="M", help="begin no run later than this")
-    parser.add_argument("--vigia", default="vigia", help="the box's program")
+    parser.add_argument("--vigia", default="vigia", help="the box's program (default: beside this, or on the PATH)")
     parser.add_argument("--out", type=Path, default=Path("nightly-out"), metavar="DIR")
     parser.add_argument("--keep", action="store_true", help="keep every run's files")
 
 
 def run(args: argparse.Namespace) -> int:
     """The whole night."""
-    _check(args)
-    found = shutil.which(args.vigia)
-    if found is None:
-        raise UsageError(f"{args.vigia}: no such program; give the box's with --vigia")
-    program = str(Path(found).absolute())
+    program = _program(args.vigia)
     names = tuple(args.scenario) or scenario.names()
+    if len({Path(name).stem for name in names}) < len(names):
+        raise UsageError("two scenarios have one name; names are runs' folders and the table's rows, make them differ")
     tasks = plan(names, args.days, args.seed)
-    args.out.mkdir(parents=True, exist_ok=True)
+    made_folder(args.out)
     began = time.monotonic()
     rows: list[dict[str, Any]] = []
     until_s = began + 60.0 * args.minutes
@@ -107,13 +107,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check(args: argparse.Namespace) -> None:
-    if not (math.isfinite(args.days) and args.days > 0.0):
-        raise UsageError(f"--days is a number of days above 0, not {args.days:g}")
-    if args.jobs < 1:
-        raise UsageError(f"--jobs is a number of processes from 1 on, not {args.jobs}")
-    if not args.minutes >= 0.0:
-        raise UsageError(f"--minutes is a time from 0 on, not {args.minutes:g}")
+def _program(name: str) -> str:
+    """The box's program by its whole path, so that it is found from a run's folder: beside this Python, or on the PATH.
+
+    Raises:
+        UsageError: there is none.
+
+    """
+    beside = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+    found = shutil.which(name, path=beside)
+    if found is None:
+        raise UsageError(f"{name}: no such program; give the box's with --vigia")
+    return str(Path(found).absolute())
 
 
 def plan(names: tuple[str, ...], days: float, first_seed: int) -> list[Task]:

@@ -54,6 +54,27 @@ def test_a_short_night_says_what_it_ran_and_can_be_run_again(
     assert any(line.startswith("| zone-enter | 2 | 2 | 0 | 0 | 0 |") for line in tables[0])
 
 
+def test_a_scenario_of_one_s_own_is_found_from_any_folder(
+    tmp_path: Path, vigia: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All paths are relative to where the night begins; the name is one that a box's own name cannot be."""
+    (tmp_path / "scenes").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    text = (Path(scenario.__file__).parent / "scenarios" / "harbour-mouth.toml").read_text(encoding="utf-8")
+    (tmp_path / "scenes" / "My ría.toml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    args = ["--days", str(60.0 / 86_400.0), "--scenario", "../scenes/My ría.toml", "--out", "night", "--keep"]
+    assert main(["nightly", *args, "--vigia", f"../{Path(vigia).name}"]) == 0
+    folder = tmp_path / "elsewhere" / "night" / "My ría-1000"
+    assert 'node = "My-r-a"' in (folder / "box.toml").read_text(encoding="utf-8")
+    assert json.loads((folder / "score.json").read_text(encoding="utf-8"))["scenario"] == "My ría"
+
+
+def test_the_box_s_program_is_the_one_beside_this_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert nightly._program(Path(sys.executable).name) == str(Path(sys.executable).absolute())
+
+
 @pytest.mark.parametrize(("count", "most"), [(0, 2.9957), (1, 4.7439), (3, 7.7537), (10, 16.9622), (2000, 2075.0)])
 def test_the_upper_bound_of_a_count_is_poisson_s(count: int, most: float) -> None:
     """As tables of the chi-squared distribution have it (half of its 95 % point at 2 n + 2 degrees of freedom)."""

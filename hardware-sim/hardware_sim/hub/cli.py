@@ -51,8 +51,6 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"the fault {table.name} is the devices': give it to `run --fault`")
     if args.scenario is not None:
         tables += tuple(f for f in scenario.load(args.scenario).fault if FAULTS[f.name].by == "hub")
-    if not 0 <= args.port <= 65_535:
-        raise UsageError(f"--port {args.port}: give a port from 1 to 65535, or 0 for any free one")
     asyncio.run(_serve(args, Timetable(tables)))
     return 0
 
