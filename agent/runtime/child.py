@@ -43,9 +43,7 @@ class Link:
         self.health = HealthTracker(sensor.name, sensor.stale_s, self.clock.now().t_s)
         self.stop = threading.Event()
         self.picture_wanted = threading.Event()
-        self.orders: queue.SimpleQueue[list[Any]] = (
-            queue.SimpleQueue()
-        )  # cues, crops, clips, models: for a camera's loop
+        self.orders: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()  # for a camera's loop: cues, crops, clips
         self._channel = channel
         self._beat_s = 0.0
         threading.Thread(target=self._listen, name="channel", daemon=True).start()
