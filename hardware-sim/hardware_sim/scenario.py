@@ -91,7 +91,7 @@ class RadarTable(Table):
 
 
 class CoastTable(Table):
-    """Land as the radar sees it: it rises from the polygon's edge to `height_m` within `rise_m`."""
+    """Land, for radar and camera: it rises from the polygon's edge to `height_m` within `rise_m`."""
 
     polygon_m: tuple[PointM, ...] = Field(min_length=3)
     height_m: float = Field(default=40.0, gt=0.0, le=2000.0)

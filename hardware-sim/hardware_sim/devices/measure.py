@@ -1,7 +1,8 @@
 """What the camera costs: `python -m hardware_sim.devices.measure [PICTURES]`, one JSON object per line.
 
 Promises:
-- harbour-mouth at 1280 x 720 as the camera's process makes it (live detail, one thread), in every light and weather;
+- harbour-mouth at 1280 x 720 as the camera's process makes it (live detail, one thread), in every light and weather,
+  and before a coast;
 - figures are CPU time of this process for a picture; other work on the machine still makes them larger (caches, shared
   cores), so the least and the load average stand beside the median.
 """
@@ -21,6 +22,7 @@ from hardware_sim import scenario
 from hardware_sim.devices import h264
 from hardware_sim.devices.camera_process import jpeg
 from hardware_sim.devices.view import View
+from hardware_sim.scenario import CoastTable
 from hardware_sim.world import World
 
 if TYPE_CHECKING:
@@ -34,7 +36,11 @@ WEATHERS: dict[str, dict[str, Any]] = {
     "thermal": {"light": "thermal"},
     "fog": {"light": "overcast", "visibility_m": 800.0},
     "rain": {"rain_mm_h": 6.0},
+    "moon": {"light": "night", "moon_bearing_deg": 330.0, "moon_elevation_deg": 20.0, "moon_lit": 1.0},
+    "coast": {},
 }
+COAST = CoastTable(polygon_m=((-3000.0, 1300.0), (-1500.0, 1450.0), (6000.0, 6000.0), (-6000.0, 9000.0)))
+"""Land across the whole picture, by day, of the last one."""
 SIZE = (1280, 720)
 FPS = 10.0
 BASE = "harbour-mouth"
@@ -45,7 +51,8 @@ def cost(name: str, count: int) -> dict[str, object]:
     base = scenario.load(BASE)
     camera = base.camera.model_copy(update={"width_px": SIZE[0], "height_px": SIZE[1], "fps": FPS})
     weather = base.weather.model_copy(update=WEATHERS[name])
-    view = View(World(base.model_copy(update={"camera": camera, "weather": weather}), 0))
+    coast = (COAST,) if name == "coast" else ()
+    view = View(World(base.model_copy(update={"camera": camera, "weather": weather, "coast": coast}), 0))
     encoder = h264.Encoder(*SIZE, FPS)
     view.picture(0.0)
     spent: dict[str, list[float]] = {"render": [], "jpeg": [], "h264": []}

@@ -16,8 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hardware_sim import environment
+from hardware_sim.geo import edge_distance_m, inside
+from hardware_sim.radar.land import HILL_M, terrain
+from hardware_sim.radar.maps import RandomMap
 from hardware_sim.render import CameraPose, Conditions, Renderer
 from hardware_sim.render import Vessel as Drawn
+from hardware_sim.render.coast import Ground
+from hardware_sim.seeds import generator
 from hardware_sim.vessels import drawn_as
 
 if TYPE_CHECKING:
@@ -32,6 +37,8 @@ CONTRAST_THRESHOLD = -math.log(0.02)  # Koschmieder's: visibility is where 2 % o
 DB_PER_NEPER = 10.0 / math.log(10.0)
 CLOSED_SKY_MM_H = 0.5
 FOG_M = 1000.0  # the WMO's
+CLEARING_M = 60.0
+"""Nothing of a coast is drawn nearer than this: a mast is set up where it has a view."""
 BIRD_UP_M = 15.0
 """How high birds fly in the picture; one that stands still sits on the water."""
 
@@ -63,7 +70,7 @@ class View:
         weather = conditions(self._world.scenario, self._world.seed)
         if salted:
             weather = dataclasses.replace(weather, salt=0.9, lens_drops=0.6)  # whatever the scenario's [look] says
-        return Renderer(looks, weather, self._detail)
+        return Renderer(looks, weather, self._detail, ground(self._world))
 
 
 def burnt_in(scenario: Scenario, t_s: float) -> tuple[str, ...]:
@@ -121,6 +128,24 @@ def conditions(scenario: Scenario, seed: int) -> Conditions:
         seed=seed,
         overlay_style=seed,
         **{**look, "lens_drops": max(look["lens_drops"], 0.4 * rain)},
+    )
+
+
+def ground(world: World) -> Ground | None:
+    """The `[[coast]]` tables with the hills that the radar sees on them; None without any."""
+    coasts = world.scenario.coast
+    if not coasts:
+        return None
+    hills = RandomMap(generator(world.seed, "land"), HILL_M, 4.0 * world.scenario.radar.range_m)
+    here = np.zeros(1)
+    near_m = min(float(edge_distance_m(here, here, coast.polygon_m)[0]) for coast in coasts)
+    if any(inside(0.0, 0.0, coast.polygon_m) for coast in coasts):
+        near_m = 0.0
+    far_m = max(math.hypot(*point) for coast in coasts for point in coast.polygon_m)
+    return Ground(
+        height_m=lambda east_m, north_m: terrain(coasts, east_m, north_m, hills),
+        near_m=max(near_m, CLEARING_M),
+        far_m=max(far_m, CLEARING_M + 1.0),
     )
 
 

@@ -49,7 +49,7 @@ class Land:
         east, north = np.sin(b) * ranges_m, np.cos(b) * ranges_m
         self._spoke_deg, self._first_deg = 360.0 / len(bearings_deg), float(bearings_deg[0])
         self._cell_m = float(ranges_m[1] - ranges_m[0])
-        height = _terrain(coasts, east, north, RandomMap(rng, HILL_M, 4.0 * float(ranges_m[-1])))
+        height = terrain(coasts, east, north, RandomMap(rng, HILL_M, 4.0 * float(ranges_m[-1])))
         down = radar.table.height_m
         drop = ranges_m / (2.0 * EARTH_M)
         elevation = np.where(height > 0.0, (height - down) / ranges_m - drop, -np.inf)
@@ -74,7 +74,7 @@ class Land:
         return bool(elevation < self._horizon[row, cell])
 
 
-def _terrain(coasts: tuple[CoastTable, ...], east: Floats, north: Floats, hills: RandomMap) -> Floats:
+def terrain(coasts: tuple[CoastTable, ...], east: Floats, north: Floats, hills: RandomMap) -> Floats:
     """Height of the land in metres at points, 0 where the sea is."""
     height = np.zeros_like(east)
     for coast in coasts:

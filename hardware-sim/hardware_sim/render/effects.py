@@ -19,6 +19,8 @@ from hardware_sim.render.raster import Patch, attitude, blend, to_world
 from hardware_sim.render.sky import encode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from hardware_sim.render.meshes import Mesh
@@ -124,9 +126,15 @@ def draw_reflection(canvas: Picture, patch: Patch, water_y: float, wind_mps: flo
 
 
 def draw_lamps(
-    canvas: Picture, mesh: Mesh, vessel: Vessel, raster: Rasteriser, conditions: Conditions, t_s: float
+    canvas: Picture,
+    mesh: Mesh,
+    vessel: Vessel,
+    raster: Rasteriser,
+    conditions: Conditions,
+    t_s: float,
+    hidden: Callable[[float, float, float], bool] | None = None,
 ) -> None:
-    """The vessel's lamps and their shine on the sea."""
+    """The vessel's lamps and their shine on the sea; `hidden`: whether a point (x, y in px, range) is behind land."""
     if not vessel.lights or not mesh.lamps or conditions.light == "thermal":
         return
     camera = raster.camera
@@ -142,6 +150,8 @@ def draw_lamps(
             continue
         r = float(depth[i])
         if r > camera.horizon_m and y[i] > float(camera.horizon_y(np.array([x[i]]))[0]):
+            continue
+        if hidden is not None and hidden(float(x[i]), float(y[i]), r):
             continue
         energy = exposure * lamp.candela * raster.haze(r) * (pose.focal_px / r) ** 2 * 400.0
         draw_glow(canvas, float(x[i]), float(y[i]), lamp.colour, energy)

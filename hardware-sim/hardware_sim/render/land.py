@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.floating[Any]]
 
 # linear BGR of hillsides in daylight
-_SOILS = (
+SOILS = (
     (0.045, 0.075, 0.05),
     (0.06, 0.10, 0.085),
     (0.10, 0.13, 0.16),
@@ -38,7 +38,7 @@ _SOILS = (
     (0.16, 0.20, 0.24),
     (0.03, 0.05, 0.03),
 )
-_LEVEL = {"day": 1.0, "overcast": 0.55, "dusk": 0.22, "night": 0.012, "thermal": 0.0}
+LEVEL = {"day": 1.0, "overcast": 0.55, "dusk": 0.22, "night": 0.012, "thermal": 0.0}
 _SCALE = 2
 
 
@@ -142,14 +142,12 @@ class _Layer:
         if self.conditions.light == "thermal":
             c = np.full_like(c, 0.16) + 0.5 * (c - 0.08)
         else:
-            c = c * np.float32(_LEVEL[self.conditions.light] * self.sky.moon.gain)
+            c = c * np.float32(LEVEL[self.conditions.light] * self.sky.moon.gain)
         return encode(c * self.clear + self.sky.horizon * (1.0 - self.clear))
 
     def _hillside(self, rows: Array, base: Array, shape: tuple[int, int]) -> Array:
         rng = self.rng
-        soil = np.array(_SOILS[int(rng.integers(len(_SOILS)))], dtype=np.float32) * np.float32(
-            np.exp(rng.normal(0, 0.3))
-        )
+        soil = np.array(SOILS[int(rng.integers(len(SOILS)))], dtype=np.float32) * np.float32(np.exp(rng.normal(0, 0.3)))
         tile = fractal_tile(512, float(rng.choice([0.8, 1.1, 1.5])), 6, float(rng.choice([1.0, 2.0])))
         reps = (shape[0] // 512 + 1, shape[1] // 512 + 1)
         texture = np.roll(np.tile(tile, reps), int(rng.integers(512)), axis=1)[: shape[0], : shape[1]]

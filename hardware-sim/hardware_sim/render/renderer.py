@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from hardware_sim.render.coast import make_coast
 from hardware_sim.render.effects import draw_glow, draw_lamps, draw_reflection, draw_shine, draw_wake
 from hardware_sim.render.foreground import Foreground
 from hardware_sim.render.geometry import Camera
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hardware_sim.render.coast import Ground
     from hardware_sim.render.land import Land
     from hardware_sim.render.meshes import Mesh
     from hardware_sim.render.raster import Patch
@@ -45,9 +47,14 @@ DETAILS = ("live", "full")
 
 
 class Renderer:
-    """One camera in one place under one sky. ValueError for a light or detail that does not exist."""
+    """One camera in one place under one sky, before a coast if `ground` says where one is.
 
-    def __init__(self, pose: CameraPose, conditions: Conditions, detail: str = "live") -> None:
+    ValueError for a light or detail that does not exist.
+    """
+
+    def __init__(
+        self, pose: CameraPose, conditions: Conditions, detail: str = "live", ground: Ground | None = None
+    ) -> None:
         if detail not in DETAILS:
             raise ValueError(f"renderer: detail {detail!r} is not one of {', '.join(DETAILS)}")
         if conditions.light not in LIGHTS:
@@ -67,6 +74,9 @@ class Renderer:
         lands = make_land(self.camera, conditions, sky)
         self.far_land = [land for land in lands if land.patch.range_m >= self.camera.horizon_m]
         self.near_land = [land for land in lands if land.patch.range_m < self.camera.horizon_m]
+        self.coast = make_coast(self.camera, conditions, sky, ground) if ground is not None else None
+        for land in self.near_land:
+            self._hide_behind_coast(land.patch)
         for land in self.far_land:
             blend(self.backdrop, land.patch)
             for lamp in land.lamps:
@@ -78,6 +88,8 @@ class Renderer:
         canvas = self.backdrop.copy()
         if self.sea is not None:
             self.sea.paint(canvas, t_s)
+        if self.coast is not None:
+            self.coast.paint(canvas)
         shown = self._draw_world(canvas, vessels, t_s)
         dx, dy = self._shake(t_s)
         canvas = self.optics.level(canvas)
@@ -158,15 +170,25 @@ class Renderer:
         for land in self.far_land:  # it is in the backdrop already: what stands behind it is cut out
             if patch.range_m > land.patch.range_m:
                 _hide(patch, land.patch)
+        self._hide_behind_coast(patch)
         if float(patch.alpha.max()) < 0.01:
             return
-        draw_wake(canvas, vessel, self.raster, self.foam)
-        if vessel.up_m <= 0.0 and patch.range_m < self.camera.horizon_m:
+        coast, (x0, _, x1, foot) = self.coast, patch.box
+        afloat = coast is None or not coast.before((x0 + x1) / 2.0, foot - 0.5, patch.range_m)
+        if afloat:
+            draw_wake(canvas, vessel, self.raster, self.foam)
+        if afloat and vessel.up_m <= 0.0 and patch.range_m < self.camera.horizon_m:
             draw_reflection(canvas, patch, patch.box[3], self.conditions.wind_mps)
         blend(canvas, patch)
         _cover(shown, patch)
-        draw_lamps(canvas, mesh, vessel, self.raster, self.conditions, t_s)
+        draw_lamps(canvas, mesh, vessel, self.raster, self.conditions, t_s, None if coast is None else coast.before)
         shown.append((vessel, patch, np.ones_like(patch.alpha)))
+
+    def _hide_behind_coast(self, patch: Patch) -> None:
+        """Remove from a patch what the coast covers."""
+        cover = None if self.coast is None else self.coast.cover(patch)
+        if cover is not None:
+            _keep(patch, 1.0 - cover)
 
     def _shake(self, t_s: float) -> tuple[float, float]:
         """Shift of the picture by wind on the mast, px: slow swing and quick tremble."""
@@ -197,8 +219,13 @@ class Renderer:
 def _hide(patch: Patch, nearer: Patch) -> None:
     """Remove from a patch what a nearer one covers."""
     clear = np.ones_like(patch.alpha)
-    before = float(patch.alpha.sum())
     _cover_one(patch, clear, nearer)
+    _keep(patch, clear)
+
+
+def _keep(patch: Patch, clear: Array) -> None:
+    """Keep that share of each of a patch's pixels."""
+    before = float(patch.alpha.sum())
     patch.alpha *= clear
     patch.colour *= clear[..., None]
     patch.share *= float(patch.alpha.sum()) / max(before, 1e-6)

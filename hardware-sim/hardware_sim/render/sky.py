@@ -158,7 +158,7 @@ class SkyModel:
         return sky
 
 
-def _sample(tile: Array, u: Array, v: Array) -> Array:
+def sample(tile: Array, u: Array, v: Array) -> Array:
     """Periodic bilinear samples of a square tile at tile coordinates in periods."""
     n = tile.shape[0]
     mu = np.asarray(np.mod(u, 1.0) * n, dtype=np.float32)
@@ -176,7 +176,7 @@ def _deck(rng: np.random.Generator, tan_el: Array, az: Array) -> tuple[Array, Ar
     x, y = distance * np.sin(az) / scale_km, distance * np.cos(az) / scale_km
     u = (x * math.cos(wind) + y * math.sin(wind)) * stretch + rng.random()
     v = (y * math.cos(wind) - x * math.sin(wind)) + rng.random()
-    field = _sample(fractal_tile(512, float(rng.choice([1.3, 1.5, 1.8])), int(rng.integers(3))), u, v)
+    field = sample(fractal_tile(512, float(rng.choice([1.3, 1.5, 1.8])), int(rng.integers(3))), u, v)
     return field, np.clip(tan_el / 0.03 + 0.3, 0.0, 1.0).astype(np.float32)
 
 
@@ -185,7 +185,7 @@ def _bank(rng: np.random.Generator, tan_el: Array, az: Array, camera: Camera) ->
     period = rng.uniform(0.5, 2.5) * math.radians(camera.pose.hfov_deg)
     flat = rng.uniform(1.0, 6.0)
     u, v = az / period + rng.random(), -tan_el * flat / period + rng.random()
-    field = _sample(fractal_tile(512, float(rng.choice([1.4, 1.7])), 3 + int(rng.integers(3))), u, v)
+    field = sample(fractal_tile(512, float(rng.choice([1.4, 1.7])), 3 + int(rng.integers(3))), u, v)
     top = math.radians(camera.pose.hfov_deg) * rng.uniform(0.05, 0.5)
     foot = rng.uniform(0.0, 0.4) * top
     shape = np.clip(tan_el / max(foot, 1e-4), 0.0, 1.0) * np.clip((1.3 * top - tan_el) / (0.6 * top), 0.0, 1.0)
