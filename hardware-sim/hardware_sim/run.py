@@ -28,7 +28,7 @@ from hardware_sim.devices.ballast import Ballast
 from hardware_sim.devices.camera import Camera
 from hardware_sim.devices.lines import GroupOut, SerialOut, TcpOut, UdpIn, UdpOut
 from hardware_sim.faults import Change, Faults, garble, misread, truncate
-from hardware_sim.process import end_with_parent
+from hardware_sim.process import ENDING, end_with_parent
 from hardware_sim.radar import navico_reports
 from hardware_sim.radar.arpa import LINE_BAUD
 from hardware_sim.radar.emissions import EMISSIONS, Station
@@ -296,37 +296,37 @@ def _url(line: Line) -> str:
 
 
 class Stop:
-    """Signals, and the end of stdin where it is listened to."""
+    """Signals (`signalled`: one has come), and the end of stdin where it is listened to."""
 
     def __init__(self, *, stdin: bool) -> None:
         self._stdin = stdin
         self._buffer = b""
-        self._signalled = False
+        self.signalled = False
         self._here, there = socket.socketpair()
         self._there = there
         self._there.setblocking(False)
         signal.set_wakeup_fd(self._there.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in ENDING:
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, _number: int, _frame: object) -> None:
-        self._signalled = True
+        self.signalled = True
 
     def wait(self, seconds: float) -> bool:
         """Wait that long; True as soon as the run has to end."""
         until = time.monotonic() + max(0.0, seconds)
-        while not self._signalled:
+        while not self.signalled:
             sources = [self._here, *([sys.stdin] if self._stdin else [])]
             readable, _, _ = select.select(sources, [], [], max(0.0, until - time.monotonic()))
             if sys.stdin in readable and not os.read(sys.stdin.fileno(), 4096):
                 return True
             if not readable:
-                return self._signalled
+                return self.signalled
         return True
 
     def wait_for_go(self) -> bool:
         """Wait for the line `go`; False when it will not come."""
-        while not self._signalled:
+        while not self.signalled:
             readable, _, _ = select.select([self._here, sys.stdin], [], [])
             if sys.stdin in readable:
                 data = os.read(sys.stdin.fileno(), 4096)
@@ -343,6 +343,8 @@ def run(scenario: Scenario, options: Options) -> None:
     end_with_parent(signal.SIGTERM)
     stop = Stop(stdin=options.wait)
     with Run(scenario, options) as devices:
+        if stop.signalled:  # it came while the devices were starting
+            return
         print(json.dumps(devices.ready(), ensure_ascii=False), flush=True)
         if options.wait and not stop.wait_for_go():
             return

@@ -19,6 +19,7 @@ import pytest
 
 from hardware_sim import scenario
 from hardware_sim.devices.camera import Camera
+from hardware_sim.errors import DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -153,6 +154,19 @@ def test_stuck_it_repeats_one_picture_and_goes_on(device: Camera, output: str) -
         assert max(step(next(source)) for _ in range(10)) < 2.0
         device.command("unstick")
         becomes(source, lambda image: step(image) > 4.0)
+
+
+def test_a_camera_that_died_is_told_in_a_sentence_by_whatever_asks_next(device: Camera) -> None:
+    process = device._process
+    assert process is not None
+    process.kill()
+    process.wait(PATIENCE_S)
+    with pytest.raises(DeviceError, match="ended by itself with -9"):
+        device.start(0.0, 0.0)
+    with pytest.raises(DeviceError, match="ended by itself with -9"):
+        device.check()
+    device.close()
+    assert device._process is None
 
 
 def test_the_ready_line_names_both_and_a_stuck_camera_sends_the_same_bytes(tmp_path: Path) -> None:

@@ -433,6 +433,28 @@ def test_too_many_are_refused_and_room_comes_back(make: Callable[..., Camera]) -
         assert one.ask("OPTIONS").code == 200
 
 
+def test_closed_under_its_clients_it_hangs_up_and_says_nothing(
+    make: Callable[..., Camera], caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    """One that has said nothing, one that watches, one set up over UDP, and one in the middle of a request."""
+    camera = make()
+    udp = "RTP/AVP;unicast;client_port=5000-5001"
+    with ExitStack() as stack:
+        silent, watching, ready, talking = (stack.enter_context(Client(camera.port)) for _ in range(4))
+        watching.play()
+        assert ready.ask("SETUP", Transport=udp).code == 200
+        talking.socket.sendall(b"OPTIONS * RTSP/1.0\r\nCS")
+        assert watching.picture()[0]
+        until(lambda: len(camera.server.connections) == 4)
+        camera.close()
+        assert all(client.ended() for client in (silent, watching, ready, talking))
+        assert (camera.server.sessions, camera.server.connections, camera.stage.clients) == (set(), set(), 0)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", camera.port))
+    assert [r.getMessage() for r in caplog.records] == []
+    assert [str(w.message) for w in recwarn] == []
+
+
 def test_clients_that_vanish_leave_no_handle(make: Callable[..., Camera]) -> None:
     camera = make()
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Sim = subprocess.Popen[str]
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 @contextmanager
@@ -117,6 +117,25 @@ def test_every_device_waits_for_go_and_then_speaks(tmp_path: Path) -> None:
     lines = [json.loads(x) for x in (tmp_path / "truth.jsonl").read_text(encoding="utf-8").splitlines()]
     assert (lines[0]["type"], lines[0]["seed"]) == ("header", 3)
     assert [x["id"] for x in lines[1:4]] == ["panga", "Ria Express", "Nuevo Orzan"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_group_that_is_told_to_end_while_the_camera_starts_ends_quietly(tmp_path: Path, number: int) -> None:
+    """Ctrl-C and a service's stop reach the camera's process, too, which has not even loaded its modules."""
+    command = [sys.executable, "-m", "hardware_sim", "run", "harbour-mouth", "--out", str(tmp_path / "out")]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        until(lambda: bool(children(process.pid)))
+        pids = children(process.pid)
+        os.killpg(process.pid, number)
+        out, err = process.communicate(timeout=PATIENCE_S)
+        assert (process.returncode, out, err) == (0, "", "")
+        until(lambda: not any(alive(pid) for pid in pids))
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_duration_ends_it_and_stdout_holds_one_line(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 from hardware_sim.errors import DeviceError
+from hardware_sim.process import parent_decides
 
 if TYPE_CHECKING:
     from hardware_sim.scenario import Scenario
@@ -21,7 +23,7 @@ class Camera:
     The thread that makes it also restarts it, and has to live as long as it.
 
     Raises:
-        DeviceError: it cannot start.
+        DeviceError: it cannot start; of every method that talks to it: it has ended by itself.
 
     """
 
@@ -40,12 +42,13 @@ class Camera:
         """Start the process, if it does not run. It takes a second or two to boot, as cameras do."""
         if self._process is not None:
             return
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "hardware_sim.devices.camera_process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        with parent_decides():
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "hardware_sim.devices.camera_process"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
         ports = {"port": self.port, "rtsp_port": self.rtsp_port}
         self._say(json.dumps({**self._order, **ports, "standing": list(self._standing.values())}))
         if self._start is not None:
@@ -93,7 +96,7 @@ class Camera:
 
         """
         if self._process is not None and self._process.poll() is not None:
-            raise DeviceError(f"the camera process ended by itself with {self._process.returncode}; see above")
+            raise _ended(self._process)
 
     def power_off(self) -> None:
         """Kill it, as a power cut does."""
@@ -103,7 +106,8 @@ class Camera:
         self._process.wait(ENDING_S)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                pipe.close()
+                with contextlib.suppress(BrokenPipeError):  # a word that it was already too dead to hear
+                    pipe.close()
         self._process = None
 
     def close(self) -> None:
@@ -112,5 +116,12 @@ class Camera:
 
     def _say(self, line: str) -> None:
         if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
+            try:
+                self._process.stdin.write(line + "\n")
+                self._process.stdin.flush()
+            except BrokenPipeError as error:
+                raise _ended(self._process) from error
+
+
+def _ended(process: subprocess.Popen[str]) -> DeviceError:
+    return DeviceError(f"the camera process ended by itself with {process.wait(ENDING_S)}; see above")

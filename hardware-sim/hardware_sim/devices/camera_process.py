@@ -147,9 +147,11 @@ def jpeg(image: NDArray[np.uint8], quality: int) -> bytes:
 def main() -> None:
     """Run until the parent's line ends."""
     end_with_parent(signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches us too; the parent decides
     cv2.setNumThreads(1)
-    order = json.loads(sys.stdin.readline())
+    said = sys.stdin.readline()
+    if not said:  # the parent is gone already
+        return
+    order = json.loads(said)
     threading.excepthook = _end
     world = World(Scenario.model_validate(order["scenario"]), order["seed"])
     camera = _Camera(order["fps"], world.scenario.camera.jpeg_quality)

@@ -64,6 +64,7 @@ class RtspServer:
         self.idle_s, self.patience_s = idle_s, patience_s
         self.sessions: set[Session] = set()
         self.connections: set[asyncio.StreamWriter] = set()
+        self._closing = False
         try:
             self._listener = socket.create_server((LOOPBACK, port), backlog=64)
         except OSError as error:
@@ -86,9 +87,10 @@ class RtspServer:
         self._loop.call_soon_threadsafe(hand_out)
 
     def close(self) -> None:
-        """End all sessions and stop listening."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5.0)
+        """End all connections and stop listening; when this returns, nothing of it is left."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(5.0)
 
     def _work(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -97,19 +99,21 @@ class RtspServer:
         )
         self._loop.run_forever()
         server.close()
-        for writer in list(self.connections):
-            writer.transport.abort()
         self._loop.run_until_complete(self._finish())
         self._loop.close()
 
-    @staticmethod
-    async def _finish() -> None:
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async def _finish(self) -> None:
+        """Hang up on everybody, and wait until each connection has noticed and tidied up behind itself."""
+        self._closing = True
+        for writer in self.connections:
+            writer.transport.abort()
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(tasks)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._closing:
+            writer.transport.abort()
+            return
         if len(self.connections) >= MOST_CONNECTIONS:
             writer.write(rtsp_message.answer(503, ""))
             writer.close()
