@@ -186,9 +186,11 @@ def _hear(boxes: dict[int, _Box], ready: select.epoll) -> None:
 
 
 def _cpu_s(consumers: list[subprocess.Popen[bytes]]) -> float:
-    """CPU time that the consumers have used (proc(5): utime and stime in ticks of 10 ms)."""
+    """CPU time that the consumers and the processes that show have used (proc(5): utime and stime, ticks of 10 ms)."""
     total = 0.0
     for consumer in consumers:
-        fields = Path(f"/proc/{consumer.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
-        total += (int(fields[11]) + int(fields[12])) / 100.0
+        children = Path(f"/proc/{consumer.pid}/task/{consumer.pid}/children").read_text(encoding="ascii").split()
+        for pid in (str(consumer.pid), *children):
+            fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+            total += (int(fields[11]) + int(fields[12])) / 100.0
     return total

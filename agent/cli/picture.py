@@ -23,10 +23,8 @@ from agent.publish import broker as brokers
 from agent.publish import cose, wire
 from agent.publish import link as links
 from agent.publish.ashore.retention import STEP
-from agent.publish.ashore.server import Live, LiveServer
-from agent.publish.ashore.situations import Situations
+from agent.publish.ashore.showing import Showing
 from agent.publish.ashore.store import PictureStore
-from agent.publish.ashore.vessels import Vessels
 from agent.publish.trust import Trust, read_keys
 
 if TYPE_CHECKING:
@@ -92,14 +90,13 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         store = PictureStore(args.store, Trust(keys, strict=keys is not None, mac_secret=secret))
         stack.callback(store.close)
-        live = None
+        showing = None
         if args.port is not None:
-            live = Live()
-            server = LiveServer(args.port, live)
-            stack.callback(server.close)
-            print(json.dumps({"port": server.port}), flush=True)
+            showing = Showing(args.store, args.port, args.track_age)
+            stack.callback(showing.close)
+            print(json.dumps({"port": showing.port}), flush=True)
         picture = Picture(
-            broker, store, group=args.group, live=live, track_age_s=args.track_age,
+            broker, store, group=args.group, showing=showing, track_age_s=args.track_age,
             keep_s=float("inf") if args.keep_days is None else args.keep_days * 86_400.0,
             keep_bytes=None if args.keep_mb is None else round(args.keep_mb * 1e6),
         )  # fmt: skip
@@ -123,20 +120,19 @@ class Picture:
         store: PictureStore,
         *,
         group: str | None = None,
-        live: Live | None = None,
+        showing: Showing | None = None,
         track_age_s: float = TRACK_KEPT_S,
         keep_s: float = float("inf"),
         keep_bytes: int | None = None,
     ) -> None:
-        self._broker, self._store, self._group, self._live = broker, store, group, live
+        self._broker, self._store, self._group, self._showing = broker, store, group, showing
         self._track_age_s = track_age_s
         self._keep_s, self._keep_bytes = keep_s, keep_bytes
-        self._vessels, self._situations = Vessels(), Situations()
         self._link: links.Link | None = None
         self._failures = 0
         self._took_s = 0.0
         self._next_tidy = 0.0
-        self._next_live = 0.0
+        self._next_told = 0.0
         self._errors_told = 0
         self.tell = False
         self.ends_at = float("inf")
@@ -155,6 +151,7 @@ class Picture:
 
         Raises:
             InputError: the store does not take what comes.
+            SensorUnavailable: the broker lets nothing be read, or nothing shows the picture any more.
 
         """
         while time.monotonic() < self.ends_at:
@@ -239,15 +236,7 @@ class Picture:
         self._next_tidy = time.monotonic() + (0.0 if many else _TIDY_S)
 
     def _show(self) -> None:
-        """The live state, once a second at most; it comes from the store, so what other consumers took is in it."""
-        if self._live is None or time.monotonic() < self._next_live:
-            return
-        began, now = time.monotonic(), time.time()
-        vessels = self._vessels.update(self._store.tracks(now - self._track_age_s), now)
-        alerts = self._store.open_alerts()
-        self._live.publish({
-            "at": round(now, 1), "vessels": vessels, "situations": self._situations.update(alerts, vessels),
-            "alerts": alerts, "nodes": self._store.nodes(), "counts": self._store.counts(),
-        })  # fmt: skip
-        took_s = time.monotonic() - began
-        self._next_live = began + max(1.0, 5.0 * took_s)  # showing a large picture must not starve receiving it
+        """What only this consumer knows, once a second, to the process that shows."""
+        if self._showing is not None and time.monotonic() >= self._next_told:
+            self._next_told = time.monotonic() + 1.0
+            self._showing.tell({"errors": self._store.errors, "repeats": self._store.repeats})

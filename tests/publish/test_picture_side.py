@@ -18,6 +18,7 @@ import pytest
 
 from agent.clock import SystemClock
 from agent.config.schema import Publish, Site
+from agent.errors import SensorUnavailable
 from agent.messages import AlertState, SensorState, TrackPicture
 from agent.publish import birth as births
 from agent.publish import cose, records, wire
@@ -506,6 +507,26 @@ def test_two_boxes_three_consumers_one_of_them_killed(
         consumer.stop()
     assert [r for r in verdicts(store) if r["verdict"] in ("flipped", "removed")] == []
     assert sum(r["verdict"] == "sealed" for r in verdicts(store)) > 100
+
+
+def test_the_live_picture_ends_with_its_consumer(tmp_path: Path, mosquitto: Mosquitto, stop_all: list[Any]) -> None:
+    consumer = Consumer(mosquitto.url, tmp_path / "picture.sqlite")
+    stop_all.append(consumer)
+    assert consumer.wait(lambda s: s["counts"].get("repeats") == 0)["vessels"] == []
+    command = ["picture", "--broker", mosquitto.url, "--store", str(tmp_path / "p"), "--port", str(consumer.port)]
+    second = subprocess.run(
+        [sys.executable, "-m", "agent.cli.main", *command], capture_output=True, text=True, check=False
+    )
+    assert (second.returncode, second.stderr.count("\n")) == (SensorUnavailable.exit_code, 1)
+    assert "cannot be listened on" in second.stderr
+    consumer.process.kill()
+    deadline = time.monotonic() + 60.0
+    while time.monotonic() < deadline:
+        with socket.socket() as s:
+            if s.connect_ex(("127.0.0.1", consumer.port)):
+                return
+        time.sleep(0.1)
+    raise AssertionError("it is still served")
 
 
 def test_the_websocket_sends_what_changes_and_refuses_strangers() -> None:

@@ -10,7 +10,10 @@ Promises:
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Alert = dict[str, Any]  # as `wire.decode` gives it
 _Key = tuple[str, int]  # node and its own situation
@@ -34,18 +37,19 @@ class Situations:
             vessel = vessel_of.get((alert["node"], alert["track"]))
             if vessel is not None:
                 of_vessel[vessel].add(_key(alert))
-        for same in of_vessel.values():
-            self._join(same)
+        self._join(same for same in of_vessel.values() if len(same) > 1)
         group_of = {key: n for n, group in enumerate(self._groups) for key in group}
         cards: dict[int | _Key, list[Alert]] = {}
         for alert in sorted(alerts, key=lambda a: (a["at"], a["node"], a["id"])):
             cards.setdefault(group_of.get(_key(alert), _key(alert)), []).append(alert)
         return [_situation(members, vessel_of) for members in cards.values()]
 
-    def _join(self, same: set[_Key]) -> None:
-        if len(same) > 1:
-            merged = same.union(*(group for group in self._groups if group & same))
-            self._groups = [group for group in self._groups if not group & same] + [merged]
+    def _join(self, sets: Iterable[set[_Key]]) -> None:
+        of = {key: group for group in self._groups for key in group}
+        for same in sets:
+            merged = same.union(*(of[key] for key in same if key in of))
+            of.update(dict.fromkeys(merged, merged))
+        self._groups = list({id(group): group for group in of.values()}.values())
 
 
 def _key(alert: Alert) -> _Key:

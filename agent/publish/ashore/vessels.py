@@ -22,6 +22,7 @@ BASE_M = 50.0  # what clocks, poses and the extrapolation add to each track's ow
 UNKNOWN_M = 300.0  # one sigma of a track that states none
 SPEED_MPS = 3.0  # motion agrees within this, or a third of the speed
 _CELL_M = 1500.0
+_DEGREE_M = 111_320.0
 
 Track = dict[str, Any]  # as `wire.decode` gives it, with `node` and `id`
 _Key = tuple[str, int]
@@ -59,10 +60,15 @@ class Vessels:
             around = ((0, 1), (1, -1), (1, 0), (1, 1))  # each pair of cells once
             near = [k for dx, dy in around for k in cells.get((x + dx, y + dy), ())]
             for i, a in enumerate(keys):
+                name, here = self._names.get(a), points[a]
                 for b in (*keys[i + 1 :], *near):
-                    together = self._names.get(a) is not None and self._names.get(a) == self._names.get(b)
-                    chi2 = points[a].distance(points[b])
-                    if a[0] != b[0] and chi2 < (KEEP_CHI2 if together else GATE_CHI2):
+                    if a[0] == b[0]:
+                        continue
+                    chi2 = here.distance(points[b])
+                    if chi2 >= KEEP_CHI2:
+                        continue
+                    together = name is not None and name == self._names.get(b)
+                    if chi2 < (KEEP_CHI2 if together else GATE_CHI2):
                         out.append((chi2 / (2.0 if together else 1.0), a, b))
         return out
 
@@ -95,21 +101,24 @@ class _Point:
         course, way_m = math.radians(track["cog_deg"]), track["sog_mps"] * min(600.0, max(0.0, now - track["at"]))
         frame = LocalFrame(lat=track["lat"], lon=track["lon"])
         self.lat, self.lon = frame.to_geo(way_m * math.sin(course), way_m * math.cos(course))
-        self.v = (track["sog_mps"] * math.sin(course), track["sog_mps"] * math.cos(course))
-        metre_deg = 111_320.0
+        self.sog_mps = track["sog_mps"]
+        self.v = (self.sog_mps * math.sin(course), self.sog_mps * math.cos(course))
         self.cell = (
-            int(self.lon * metre_deg * math.cos(math.radians(round(self.lat))) // _CELL_M),
-            int(self.lat * metre_deg // _CELL_M),
+            int(self.lon * _DEGREE_M * math.cos(math.radians(round(self.lat))) // _CELL_M),
+            int(self.lat * _DEGREE_M // _CELL_M),
         )
 
     def distance(self, other: _Point) -> float:
-        """Squared distance in sigmas; infinite where the motions disagree."""
-        faster = max(self.track["sog_mps"], other.track["sog_mps"])
+        """Squared distance in sigmas; infinite where the motions disagree, or it is beyond every gate."""
+        variance = (self.sigma_m**2 + other.sigma_m**2) / 2.0  # of each axis: the errors stated are radial
+        # most neighbours are that far apart; a degree of the ellipsoid is at most 0.7 % shorter
+        if 0.98 * ((other.lat - self.lat) * _DEGREE_M) ** 2 > KEEP_CHI2 * variance:
+            return math.inf
+        faster = max(self.sog_mps, other.sog_mps)
         if math.dist(self.v, other.v) > max(SPEED_MPS, faster / 3.0):
             return math.inf
         east, north = LocalFrame(lat=self.lat, lon=self.lon).to_enu(other.lat, other.lon)
-        variance = (self.sigma_m**2 + other.sigma_m**2) / 2.0  # of each axis: the errors stated are radial
-        return (east**2 + north**2) / variance
+        return float(east**2 + north**2) / variance
 
 
 class _Groups:
