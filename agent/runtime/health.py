@@ -61,8 +61,12 @@ class HealthTracker:
         counters: Mapping[str, int],
         last_error: str = "",
         note: tuple[SensorState, str] | None = None,
+        figures: Mapping[str, float] | None = None,
     ) -> SensorHealth | None:
-        """The report that is due now, if any. `note` is what perception says (a dark lens, lost spokes)."""
+        """The report that is due now, if any. `note` is what perception says (a dark lens, lost spokes).
+
+        `figures` go with the counters: what does not add up, as the length of a turn.
+        """
         if not self._down:
             self._judge_data(now_s, counters, last_error, note)
         key = (self.state, self.sentence if self.state is not SensorState.OK else "")
@@ -71,7 +75,7 @@ class HealthTracker:
         if self._reported is not None and key[0] == self._reported[0] and now_s - self._reported_s < WINDOW_S:
             return None  # the same state in other words: evidence may wait
         self._reported, self._reported_s = key, now_s
-        numbers = tuple((k, float(v)) for k, v in sorted(counters.items()))
+        numbers = tuple((k, float(v)) for k, v in sorted({**counters, **(figures or {})}.items()))
         return SensorHealth(at_s=now_s, source=self.source, state=self.state, sentence=self.sentence, counters=numbers)
 
     def _judge_data(

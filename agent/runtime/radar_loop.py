@@ -76,7 +76,8 @@ class RadarLoop:
                     self._orders.step(now_s, self._decoder.counters, self._decoder.gauges, resting=self._resting)
                 link.beat()
                 counters = self._counters()
-                report = link.health.judge(now_s, counters, self._decoder.last_error, self._note())
+                figures = self._figures()
+                report = link.health.judge(now_s, counters, self._decoder.last_error, self._note(), figures)
                 if report is not None:
                     link.emit(report)
         finally:
@@ -128,6 +129,10 @@ class RadarLoop:
         if self._orders is not None:
             total.update(self._orders.counters)
         return total
+
+    def _figures(self) -> dict[str, float]:
+        """Of the last turn of each range: how long, how regular, how many spokes, how many of them lost."""
+        return {k: round(v, 3) for k, v in self._decoder.gauges.items() if "turn_" in k}
 
     def _note(self) -> tuple[SensorState, str] | None:
         if self._orders is not None and (said := self._orders.note()) is not None:

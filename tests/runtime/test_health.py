@@ -27,6 +27,14 @@ def test_mostly_broken_input_is_degraded_with_the_sentence() -> None:
     assert "should be 4B" in h.sentence
 
 
+def test_figures_go_with_the_counters() -> None:
+    h = HealthTracker("radar", stale_s=15.0, now_s=0.0)
+    h.data(0.0)
+    report = h.judge(1.0, {"turns": 3}, figures={"turn_s": 2.5, "turn_lost": 7.0})
+    assert report is not None
+    assert report.counters == (("turn_lost", 7.0), ("turn_s", 2.5), ("turns", 3.0))
+
+
 def test_unavailable_then_open() -> None:
     h = HealthTracker("radar", stale_s=15.0, now_s=0.0)
     h.unavailable("/dev/ttyUSB0 is not there")
