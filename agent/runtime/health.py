@@ -88,7 +88,8 @@ class HealthTracker:
             self.sentence = f"more than half of the input is broken: {last_error}"
         elif since > self.stale_s:
             self.state = SensorState.STALE
-            self.sentence = f"nothing usable received for over {self.stale_s:g} s"
+            why = f": {note[1]}" if note is not None and note[0] is not SensorState.OK else ""
+            self.sentence = f"nothing usable received for over {self.stale_s:g} s{why}"
         elif note is not None:
             self.state, self.sentence = note
         elif self._data_s is not None:

@@ -27,6 +27,15 @@ def test_mostly_broken_input_is_degraded_with_the_sentence() -> None:
     assert "should be 4B" in h.sentence
 
 
+def test_silence_tells_why_where_it_is_known() -> None:
+    h = HealthTracker("radar", stale_s=5.0, now_s=0.0)
+    h.data(0.0)
+    h.judge(20.0, {}, note=(SensorState.DEGRADED, "somebody else put it into standby"))
+    assert (h.state, h.sentence[-35:]) == (SensorState.STALE, ": somebody else put it into standby")
+    h.judge(40.0, {}, note=(SensorState.OK, "looks for 10 of every 60 s"))
+    assert h.sentence == "nothing usable received for over 5 s"
+
+
 def test_figures_go_with_the_counters() -> None:
     h = HealthTracker("radar", stale_s=15.0, now_s=0.0)
     h.data(0.0)
