@@ -109,13 +109,12 @@ def running_xor(data: bytes) -> bytes:
 
 def all_right(block: bytes, bodies: Sequence[bytes], checks: Sequence[bytes]) -> bool:
     r"""Whether a block is `$BODY*HH\r\n` of each body and check, one after the other, and every checksum is right."""
-    lengths = [len(b) + _AROUND for b in bodies]
+    lengths = [*map(_AROUND.__add__, map(len, bodies))]
     if sum(lengths) != len(block) or max(lengths) > MAX_SENTENCE + 2:
         return False
-    xor = running_xor(block)
-    ends = accumulate(lengths, initial=-1)
-    next(ends)
-    return [xor[end] for end in ends] == list(accumulate((_LINE_XOR[c] for c in checks), operator.xor))
+    ends = [*accumulate(lengths, initial=-1)]
+    right = accumulate(map(_LINE_XOR.__getitem__, checks), operator.xor)
+    return [*map(running_xor(block).__getitem__, ends[1:])] == [*right]
 
 
 def parse_sentence(line: bytes, *, require_checksum: bool = True) -> Sentence:

@@ -125,11 +125,22 @@ class RadarPart(SentencePart):
         if max(*away, *sog) >= _MOST or max(*toward, *cog) >= 360.0:
             return None
         source, out = self.source, []
-        for number_, r, b, v, c, (metres, mps, status) in zip(targets, away, toward, sog, cog, ends, strict=True):
-            m = _new(_Draft)
-            m.at_s, m.source, m.number, m.status, m.name = t_s, source, int(number_), status, None
-            m.range_m, m.bearing_deg, m.lat, m.lon = r * metres, b, None, None
-            m.sog_mps, m.cog_deg, m.relative = v * mps, c, False
+        for number_, r, b, v, c, (metres, mps, status) in zip(
+            map(int, targets), away, toward, sog, cog, ends, strict=True
+        ):
+            m = _new(_Draft)  # one statement a field: several in one make a tuple first
+            m.at_s = t_s
+            m.source = source
+            m.number = number_
+            m.status = status
+            m.range_m = r * metres
+            m.bearing_deg = b
+            m.lat = None
+            m.lon = None
+            m.sog_mps = v * mps
+            m.cog_deg = c
+            m.relative = False
+            m.name = None
             m.__class__ = TrackReport
             out.append(m)
         return out
