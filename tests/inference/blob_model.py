@@ -11,6 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from agent.inference.letterbox import U8
+
 OPSET = 17
 
 
@@ -90,3 +92,11 @@ def constant_model(path: Path, outputs: dict[str, np.ndarray], *, size: int = 64
     picture = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, size, size])
     infos = [helper.make_tensor_value_info(n, kinds[v.dtype], list(v.shape)) for n, v in outputs.items()]
     return save(path, nodes, [picture], infos, {f"value_{n}": v for n, v in outputs.items()})
+
+
+def blank(width: int, height: int, *blobs: tuple[int, int, int]) -> U8:
+    """A black picture with white squares (x, y, side)."""
+    image = np.zeros((height, width, 3), dtype=np.uint8)
+    for x, y, side in blobs:
+        image[y : y + side, x : x + side] = 255
+    return image
