@@ -41,8 +41,11 @@ class Checkpoint:
     pending: tuple[Alert, ...] = ()
 
 
-def write_checkpoint(path: Path, c: Checkpoint) -> int:
-    """Replace the checkpoint atomically; returns its size in bytes."""
+def write_checkpoint(path: Path, c: Checkpoint, *, at_once: bool = True) -> int:
+    """Replace the checkpoint atomically; returns its size in bytes.
+
+    Without `at_once` a power cut in the next seconds may bring back the one before, which is as good with a whole log.
+    """
     pending = [pack(a) for a in c.pending]
     state = zlib.compress(c.state, 1)
     body = cbor2.dumps([VERSION, c.at_s, c.position.segment, c.position.offset, c.digest, state, pending])
@@ -52,6 +55,8 @@ def write_checkpoint(path: Path, c: Checkpoint) -> int:
         f.flush()
         os.fsync(f.fileno())
     aside.replace(path)
+    if not at_once:
+        return len(body)
     fd = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(fd)

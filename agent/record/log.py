@@ -4,7 +4,7 @@ Promises:
 - an event that was appended is in the operating system's hands when `append` returns (it survives kill -9), and on the
   disk when `sync` returns (it survives a power cut); alerts are committed only after `sync`;
 - a torn or corrupted block costs that block, is counted, and never hides the blocks behind it;
-- files may be concatenated: the result is a log;
+- files may be concatenated: the result is a log; zeros between blocks are space that was prepared, and no damage;
 - at most `max_bytes` and `max_age_s` (logic time, back from the newest) are kept: the oldest whole segments go first,
   with a receipt.
 
@@ -14,6 +14,7 @@ All integers little-endian. Segments are named by the logic time at which they b
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import os
@@ -40,6 +41,10 @@ HEADER = struct.Struct("<4sII")
 MAX_BLOCK = 16 * 1024 * 1024
 SEGMENT_S = 3600.0
 SUFFIX = ".vlog"
+# A file that grows has its new size written to the file system's journal at every sync, several blocks each time; one
+# that is filled in place has not. What is prepared costs its size once more, so only what is synced often is prepared.
+PREPARED_BYTES = 65_536
+OFTEN_BYTES = 16_384  # since the sync before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +85,8 @@ class EventLog:
         self._file: io.FileIO | None = None
         self._name = ""
         self._offset = 0
+        self._prepared = 0  # the file's size, where it is larger than what it holds
+        self._synced = 0  # the offset at the last sync
         self._began_s = 0.0
         self.appended_bytes = 0  # by this object
         self._dirty = False
@@ -118,21 +125,34 @@ class EventLog:
     def sync(self) -> None:
         """Force what was appended to the disk."""
         if self._file is not None and self._dirty:
+            if self._offset >= self._prepared and self._offset - self._synced <= OFTEN_BYTES:
+                self._prepare(self._file.fileno())
             os.fdatasync(self._file.fileno())
             self._dirty = False
+            self._synced = self._offset
 
     def close(self) -> None:
         """Sync and release. Idempotent."""
         if self._file is not None:
+            if self._prepared > self._offset:
+                os.ftruncate(self._file.fileno(), self._offset)
+            self._prepared, self._synced = self._offset, -OFTEN_BYTES - 1  # nothing is to come
             self.sync()
             self._file.close()
             self._file = None
+
+    def _prepare(self, fd: int) -> None:
+        """Space for what comes next; a disk that has none for it may still have enough for the blocks themselves."""
+        with contextlib.suppress(OSError):
+            os.pwrite(fd, bytes(PREPARED_BYTES), self._offset)
+            self._prepared = self._offset + PREPARED_BYTES
 
     def _drop_torn_tail(self) -> None:
         assert self._file is not None  # noqa: S101 - only called by append
         fd = self._file.fileno()
         os.ftruncate(fd, self._offset)
         os.lseek(fd, self._offset, os.SEEK_SET)
+        self._prepared = 0
 
     def _roll(self, at_s: float) -> None:
         if self._file is not None and at_s - self._began_s < self._segment_s:
@@ -144,7 +164,7 @@ class EventLog:
         name = f"{max(int(at_s * 1000), newest + 1):015d}{SUFFIX}"
         # unbuffered: what write() took is the kernel's, and a refused block leaves nothing behind in Python
         self._file = (self.directory / name).open("xb", buffering=0)
-        self._name, self._offset, self._began_s = name, 0, at_s
+        self._name, self._offset, self._prepared, self._synced, self._began_s = name, 0, 0, 0, at_s
         self._retire()
 
     def _retire(self) -> None:
@@ -205,6 +225,9 @@ def read_log(
 def _blocks(f: BinaryIO, report: ReadReport) -> Iterator[tuple[float, Event]]:
     while head := f.read(HEADER.size):
         block_at = f.tell() - len(head)
+        if not head[0]:
+            _skip_zeros(f, block_at)
+            continue
         events = _block(f, head)
         if events is None:
             report.broken += 1
@@ -230,6 +253,15 @@ def _block(f: BinaryIO, head: bytes) -> list[tuple[float, Event]] | None:
         return [(float(seen_s), unpack(row)) for seen_s, row in rows]
     except (ProtocolError, cbor2.CBORDecodeError, zlib.error, TypeError, ValueError):
         return None
+
+
+def _skip_zeros(f: BinaryIO, start: int) -> None:
+    """Move to the first byte from `start` on that is none."""
+    f.seek(start)
+    while chunk := f.read(4096):
+        if rest := chunk.lstrip(b"\0"):
+            f.seek(f.tell() - len(rest))
+            return
 
 
 def _seek_magic(f: BinaryIO) -> int:

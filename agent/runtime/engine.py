@@ -350,14 +350,15 @@ class Engine:
     def _checkpoint(self) -> None:
         self._checkpoint_s = self._clock.now().t_s
         try:
-            self._write_checkpoint()
+            # a sync of its own costs several blocks of the file system's journal: only where the log has a hole
+            self._write_checkpoint(at_once=bool(self._unlogged or self._gap))
         except OSError as e:
             self._trouble("checkpoint", f"{self._checkpoint_path} cannot be written: {e.strerror}; free space")
         else:
             if "checkpoint" in self.health:
                 self._trouble("checkpoint", "checkpoints are written again", SensorState.OK)
 
-    def _write_checkpoint(self) -> None:
+    def _write_checkpoint(self, *, at_once: bool = True) -> None:
         """The core as it is now, which covers all events so far, also those that the log could not take.
 
         Raises:
@@ -374,6 +375,7 @@ class Engine:
                 state=self.core.state(),
                 pending=tuple(self._pending),
             ),
+            at_once=at_once,
         )
         self._covered_bytes = self._log.appended_bytes
         self._alerted = False

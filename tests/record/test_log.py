@@ -58,6 +58,38 @@ def test_torn_tail_gives_what_was_whole(tmp_path: Path) -> None:
     assert list(read_log(tmp_path)) == events[:-2]
 
 
+def test_frequent_syncs_do_not_grow_the_file_each_time_and_what_is_prepared_is_no_damage(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "a", 10**9)
+    sizes = set()
+    for n in range(50):
+        log.append([(0.0, Tick(at_s=float(n)))])
+        log.sync()
+        sizes.add(segments(tmp_path / "a")[0].stat().st_size)
+    assert len(sizes) == 1
+    whole = segments(tmp_path / "a")[0].read_bytes()  # as a power cut would leave it
+    (tmp_path / "two.vlog").write_bytes(whole + whole)
+    report = ReadReport()
+    assert [e.at_s for _, e in read_log(tmp_path / "two.vlog", report=report)] == [float(n % 50) for n in range(100)]
+    assert (report.broken, report.blocks) == (0, 100)
+    here = log.position
+    log.append([(0.0, Tick(at_s=50.0))])
+    log.close()
+    assert [e.at_s for _, e in read_log(tmp_path / "a", here)] == [50.0]
+    closed = segments(tmp_path / "a")[0].read_bytes()
+    assert closed[: here.offset] == whole[: here.offset]
+    assert len(closed) < here.offset + 200, "what was prepared is given back"
+
+
+def test_rare_syncs_prepare_nothing(tmp_path: Path) -> None:
+    log = EventLog(tmp_path, 10**9)
+    for n in range(3):
+        for k in range(600):
+            log.append([(0.0, Nav(at_s=n + k / 1000.0, source=f"gps-{n}-{k}"))])
+        log.sync()
+        assert segments(tmp_path)[0].stat().st_size == log.position.offset
+    log.close()
+
+
 def test_a_picture_is_no_log(tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_bytes(b"\xff\xd8\xff" + bytes(1000))
     with pytest.raises(InputError, match="no event log"):

@@ -63,10 +63,10 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
             raise OSError(errno.ENOSPC, "No space left on device")
         append(self, events)
 
-    def writing(path: Path, c: checkpoint.Checkpoint) -> int:
+    def writing(path: Path, c: checkpoint.Checkpoint, *, at_once: bool) -> int:
         if state.checkpoint:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return write(path, c)
+        return write(path, c, at_once=at_once)
 
     step = Core.step
 

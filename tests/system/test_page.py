@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import re
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
+from http.client import HTTPMessage
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from system.conftest import Daemon
@@ -38,6 +45,46 @@ def test_status_gives_the_link_and_nothing_else_gives_the_token(daemon: Daemon) 
     for process in family(daemon.process.pid):
         for name in ("cmdline", "environ"):
             assert token.encode() not in (process / name).read_bytes()
+    assert daemon.stop() == 0
+
+
+def test_the_cameras_picture_loads_where_the_pages_script_looks_for_it(daemon: Daemon) -> None:
+    """As a browser that has followed the link: its cookie, its Sec-Fetch headers, the address of the script's img."""
+    (daemon.folder / "pictures").mkdir()
+    image = np.random.default_rng(1).integers(0, 255, (360, 640, 3), np.uint8)
+    cv2.imwrite(str(daemon.folder / "pictures" / "1.jpg"), image)
+    url = f"file://{daemon.folder}/pictures/?fps=2&loop=1"
+    sensor = f'[[sensor]]\nname = "cam-1"\ndriver = "camera"\nurl = "{url}"\n'
+    daemon.start(SITE + "[web]\nenabled = true\nport = 0\n" + sensor)
+    address = daemon.wait(lambda s: s["page"] is not None)["page"]
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+
+    def load(what: str, kind: str) -> tuple[bytes, HTTPMessage]:
+        headers = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": kind, "Referer": address}
+        with browser.open(urllib.request.Request(address + what, headers=headers), timeout=10) as answer:  # noqa: S310 - ours
+            return answer.read(), answer.headers
+
+    browser.open(vigia("status", "--page", "--state", str(daemon.state)).stdout.strip(), timeout=10).close()
+    page, headers = load("", "document")
+    assert b'src="page.js"' in page
+    policy = dict(p.split(None, 1) for p in headers["Content-Security-Policy"].split(";") if " " in p.strip())
+    assert "'self'" in policy.get("img-src", policy["default-src"])
+    template = re.search(r"img\.src = `([^`]*)`", load("page.js", "script")[0].decode())
+    assert template is not None
+    assert json.loads(load("state.json", "empty")[0])["cameras"] == ["cam-1"]
+    where = re.sub(r"\$\{Date\.now\(\)\}", "1", template[1].replace("${name}", "cam-1"))
+    data = b""
+    deadline = time.monotonic() + 60.0
+    while not data and time.monotonic() < deadline:
+        with contextlib.suppress(urllib.error.HTTPError):  # there is none yet
+            data, headers = load(where, "image")
+        time.sleep(0.3)
+    assert headers["Content-Type"] == "image/jpeg"
+    shown = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert shown is not None
+    assert shown.shape == (360, 640, 3)
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(address + where, timeout=10)  # noqa: S310 - as above, by a stranger
     assert daemon.stop() == 0
 
 
