@@ -204,6 +204,7 @@ class Outbox:
         if self._seq == first_seq and not refused:
             return Committed(messages=())
         self._count(len(stored), size)
+        self._db.execute("DELETE FROM keys WHERE n <= (SELECT max(n) FROM keys) - ?", (KEYS_KEPT,))
         if self._encode_seal is not None and len(self._unsealed) >= SEAL_AFTER * DIGEST_BYTES:
             stored.append(self._seal())
         losses, gone = self._make_room()
@@ -218,8 +219,6 @@ class Outbox:
 
     def _claim(self, key: tuple[int, int, int]) -> bool:
         cursor = self._db.execute("INSERT OR IGNORE INTO keys (alert, revision, at_ds) VALUES (?, ?, ?)", key)
-        if cursor.rowcount and cursor.lastrowid:
-            self._db.execute("DELETE FROM keys WHERE n <= ?", (cursor.lastrowid - KEYS_KEPT,))
         return cursor.rowcount > 0
 
     def _insert(
