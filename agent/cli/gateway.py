@@ -1,8 +1,11 @@
-"""Example: vigia gateway cot --picture 127.0.0.1:8490 --to udp://239.2.3.1:6969 --format protobuf.
+"""Examples: vigia gateway cot --picture 127.0.0.1:8490 --to udp://239.2.3.1:6969 --format protobuf.
 
-Reads the live picture of `vigia picture --port` over its WebSocket and tells TAK: a UDP address (one event a datagram)
-or tcp://host:port of a TAK server. Every vessel is sent when it has moved on and at least every --every seconds, with
-the open alerts about it in its remarks; never as hostile.
+  vigia gateway nmea --to udp://10.0.0.20:10110        # an ECDIS or a plotter: one TLL sentence a vessel
+  vigia gateway geojson --to tcp://10.0.0.30:7000      # one Feature a line
+
+Reads the live picture of `vigia picture --port` over its WebSocket and tells TAK, a plotter or a map: a UDP address
+(one vessel a datagram) or tcp://host:port of a server. Every vessel is sent when it has moved on and at least every
+--every seconds, with the open alerts about it in its remarks; never as hostile.
 """
 
 from __future__ import annotations
@@ -18,24 +21,27 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from agent.errors import SensorUnavailable, UsageError
-from agent.publish.ashore import cot
-from agent.publish.ashore.server import receive_texts
+from agent.publish.ashore import cot, tll
+from agent.publish.ashore.server import geojson, receive_texts
 
 if TYPE_CHECKING:
     import argparse
     from types import FrameType
 
-HELP = "The live picture to other formats. cot: Cursor on Target for TAK, as XML or protobuf."
+HELP = (
+    "The live picture to other formats. cot: Cursor on Target for TAK, as XML or protobuf; nmea: targets as TLL "
+    "sentences; geojson: Features."
+)
 
 _RETRY_S = 2.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `vigia gateway`."""
-    parser.add_argument("format_name", choices=("cot",), metavar="cot", help="which format")
+    parser.add_argument("format_name", choices=("cot", "nmea", "geojson"), help="which format")
     parser.add_argument("--picture", default="127.0.0.1:8490", metavar="HOST:PORT", help="of `vigia picture --port`")
     parser.add_argument("--to", required=True, metavar="URL", help="udp://host:port or tcp://host:port")
-    parser.add_argument("--format", choices=("xml", "protobuf"), default="xml")
+    parser.add_argument("--format", choices=("xml", "protobuf"), default="xml", help="of cot")
     parser.add_argument("--every", type=float, default=10.0, metavar="S", help="repeat a vessel after so many seconds")
     parser.add_argument(
         "--stale", type=float, default=60.0, metavar="S", help="when TAK shall drop what it hears no more"
@@ -73,6 +79,7 @@ class _Gateway:
         self._ends_at = float("inf") if args.duration is None else time.monotonic() + args.duration
         self._source: socket.socket | None = None
         self._socket: socket.socket | None = None
+        self._numbers = tll.Numbers()
         self._told: dict[str, tuple[float, dict[str, Any]]] = {}  # uid: when (monotonic), what
 
     def stop(self, _number: int = 0, _frame: FrameType | None = None) -> None:
@@ -115,10 +122,17 @@ class _Gateway:
                 self._told[name] = (now, vessel)
         for name in [n for n in self._told if n not in live]:
             self._send({**self._told.pop(name)[1], "status": "lost"}, state["at"], [])
+            self._numbers.release(name)
 
     def _send(self, vessel: dict[str, Any], now: float, alerts: list[dict[str, Any]]) -> None:
         stream = self._scheme == "tcp"
-        if self._args.format == "xml":
+        if self._args.format_name == "nmea":
+            if (number := self._numbers.number(cot.uid(vessel))) is None:
+                return  # more vessels than there are numbers: those that were told go on
+            data = tll.sentence(vessel, number)
+        elif self._args.format_name == "geojson":
+            data = _feature(vessel, alerts)
+        elif self._args.format == "xml":
             data = cot.event_xml(vessel, now, self._args.stale, alerts)
         else:
             data = cot.event_protobuf(vessel, now, self._args.stale, alerts, stream=stream)
@@ -134,3 +148,11 @@ class _Gateway:
             self._socket = None
             self._told.clear()  # the next connection hears everything
             raise
+
+
+def _feature(vessel: dict[str, Any], alerts: list[dict[str, Any]]) -> bytes:
+    """One vessel as a line of GeoJSON, with the open alerts about it."""
+    (feature,) = geojson([vessel])["features"]
+    feature["id"] = cot.uid(vessel)
+    feature["properties"]["alerts"] = alerts
+    return json.dumps(feature, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode() + b"\n"

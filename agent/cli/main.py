@@ -33,7 +33,7 @@ COMMANDS = {
     "record": "write a transport's raw bytes to a capture",
     "watch": "alerts and tracks from a broker, decoded",
     "picture": "the picture's side: receive, store, acknowledge, serve the live state",
-    "gateway": "the picture to other formats: TAK",
+    "gateway": "the picture to other formats: TAK, NMEA 0183, GeoJSON",
     "command": "ask a box for something: a picture, a judgement, a link profile",
     "export-evidence": "all that belongs to one alert, in one signed file",
     "verify": "check a picture's store or a case: signatures, seals, and every record that was changed or removed",

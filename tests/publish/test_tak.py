@@ -14,7 +14,7 @@ from agent.publish.ashore import cot
 from agent.publish.ashore.server import Live, LiveServer
 from support.peers import peer_python
 
-VESSEL = {
+VESSEL: dict[str, Any] = {
     "vessel": "v1", "lat": 36.51234, "lon": -6.20321, "cog_deg": 243.3, "sog_mps": 15.2, "at": 1_790_000_000.0,
     "status": "confirmed", "accuracy_m": 34.7, "mmsi": 224_123_456, "class": "panga",
     "members": [{"node": "tarifa-1", "track": 7, "sources": ["radar"]}],
