@@ -92,7 +92,8 @@ nightly: $(VENV)/.run
 fuzz: .venv-peers/fuzz/.ready
 	.venv-peers/fuzz/bin/python tests/fuzz/run.py $(ARGS)
 
-# kill -9 a thousand times with broker outages, bad links and full disks: hours; its result stands in docs/delivery.md
+# kill -9 a thousand times with broker outages, bad links and full disks: hours (SIGTERM ends it with the
+# verdict so far); its result stands in docs/delivery.md
 chaos: $(VENV)/.run
 	$(BIN)/vigia bench outbox-chaos --rounds 1000 --out bench $(ARGS)
 

@@ -1,4 +1,4 @@
-"""A short run of `vigia bench outbox-chaos`; the long one is a command whose result stands in docs/performance.md."""
+"""A short run of `vigia bench outbox-chaos`; the long one is a command whose result stands in docs/delivery.md."""
 
 from __future__ import annotations
 
