@@ -36,6 +36,7 @@ CONNECT_TIMEOUT_S = 10.0
 SESSION_EXPIRY_S = 7 * 86_400  # the broker keeps what is meant for a box that is offline
 WILL_DELAY_S = 30  # a connection that comes back within it is no death
 DEFAULT_RECEIVE_MAXIMUM = 65_535
+_TCP_INFO_BYTES = 144
 _READS = 200  # packets taken at one look at the socket
 _UNSUPPORTED_VERSION = "Unsupported protocol version"
 
@@ -116,8 +117,10 @@ class Traffic:
 
 def _traffic(sock: Any) -> Traffic:
     # struct tcp_info of linux/tcp.h: tcpi_total_retrans at byte 100, tcpi_bytes_acked and tcpi_bytes_received at 120,
-    # tcpi_segs_out and _in at 136
-    info: bytes = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 144)
+    # tcpi_segs_out and _in at 136. A kernel of before 4.2, or an emulated one, tells less: then nothing is counted.
+    info: bytes = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+    if len(info) < _TCP_INFO_BYTES:
+        return Traffic()
     (resent,) = struct.unpack_from("=I", info, 100)
     acked, received, segments_out, segments_in = struct.unpack_from("=QQII", info, 120)
     return Traffic(bytes_up=acked, bytes_down=received, segments=segments_out + segments_in, resent=resent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ import pytest
 from agent.config.schema import LINK_PROFILES, Publish
 from agent.errors import ConfigError
 from agent.messages import ClockChange, SensorHealth, SensorState
+from agent.publish import link
 from agent.publish.certificate import not_after
 from support.broker import Mosquitto, free_port
 from support.mqtt_proxy import MqttProxy
@@ -234,3 +236,21 @@ def test_a_sentence_goes_over_the_link_once_and_again_after_a_loss(
     say("wet", 5)
     assert rows("health")[-1]["sentence"] == "wet"
     assert rows("note")[-1]["note"] == 3  # number 2 was the lost one
+
+
+class OldKernel:
+    """A connected socket whose kernel tells as little of it as was told before version 4.2, or under an emulator."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def getsockopt(self, level: int, name: int, size: int) -> bytes:
+        return self._sock.getsockopt(level, name, min(size, 104))
+
+
+def test_a_kernel_that_does_not_count_costs_the_figures_and_nothing_else(mosquitto: Mosquitto) -> None:
+    with socket.create_connection(("127.0.0.1", mosquitto.port)) as sock:
+        sock.sendall(b"\x10\x0d\0\4MQTT\4\2\0\x3c\0\1x")
+        assert sock.recv(4)[0] == 0x20
+        assert link._traffic(sock).bytes_down == 4
+        assert link._traffic(OldKernel(sock)) == link.Traffic()
