@@ -161,8 +161,8 @@ class ClipKeeper:
         while not self._stop.is_set():
             try:
                 self._follow()
-                delay_s = _RETRY_S
             except (SensorUnavailable, cv2.error) as e:
+                delay_s = _RETRY_S if self._ring.packets else delay_s  # one that has worked is not waited for longer
                 self._broken(str(e))
             self._stop.wait(delay_s)
             delay_s = min(_RETRY_MAX_S, 2.0 * delay_s)
@@ -235,7 +235,7 @@ class ClipKeeper:
             write_clip(clip.path, clip.packets, codec=self._codec, size=self._size, head=self._head)
             length_s = clip.packets[-1].at_s - clip.packets[0].at_s
             clip.done(clip.path.stat().st_size, f"a clip of {length_s:.1f} s{note}")
-        except (SensorUnavailable, OSError) as e:
+        except (SensorUnavailable, OSError, cv2.error) as e:
             clip.done(0, str(e))
 
 

@@ -87,7 +87,7 @@ def main(argv: list[str] | None = None) -> int:
     """Every light and weather, both ways."""
     given = sys.argv[1:] if argv is None else argv
     seconds, fps = (float(given[0]) if given else 20.0), (float(given[1]) if len(given) > 1 else 10.0)
-    for name in (name for name in WEATHERS if name != "coast"):  # that one is no weather
+    for name in WEATHERS:
         for endpoint in ("camera", "camera_rtsp"):
             print(json.dumps(live(name, endpoint, seconds, fps)), flush=True)
     return 0
