@@ -143,6 +143,12 @@ def test_a_clip_is_what_the_camera_sent_from_before_to_after(
     gaps = [b - a for (_, a, _), (_, b, _) in pairwise(packets[2:])]
     meant = [b.ticks - a.ticks for (_, a, _), (_, b, _) in pairwise(run[2:])]
     assert gaps == pytest.approx(meant, abs=2)
+    with av.open(str(path)) as clip:  # as long as its pictures, each decoded when due
+        (stream,) = clip.streams
+        assert all(p.dts == p.pts for p in clip.demux(video=0) if p.size)
+        assert float((stream.duration or 0) * (stream.time_base or 0)) == pytest.approx(
+            (run[-1][1].ticks - run[0][1].ticks) / 90_000, rel=0.2
+        )
     assert run[0][0] <= at_s - OPTIONS.clip_before_s
     assert run[-1][0] > at_s
     length_s = float(answer.sentence.split()[3])

@@ -270,6 +270,7 @@ def write_clip(path: Path, packets: list[Packet], *, codec: str, size: tuple[int
         for n, packet in enumerate(packets):
             pts = max(pts + 1, round((packet.media_s - packets[0].media_s) * _TICKS_HZ))
             writer.set(cv2.VIDEOWRITER_PROP_PTS, pts)
+            writer.set(cv2.VIDEOWRITER_PROP_DTS_DELAY, n - pts)  # packets are counted for it: this makes it the PTS
             writer.set(cv2.VIDEOWRITER_PROP_KEY_FLAG, int(packet.key))
             data = head + packet.data if n == 0 and head and head not in packet.data else packet.data
             writer.write(np.frombuffer(data, dtype=np.uint8).reshape(1, -1))
