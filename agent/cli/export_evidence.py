@@ -205,7 +205,7 @@ def _summary(
         *(
             f"  {_utc(a.wall_s)}  {a.state}, {a.severity}, {a.likelihood}: track {a.track.id} at {a.track.lat:.5f} "
             f"{a.track.lon:.5f}, {a.track.sog_mps:.1f} m/s on {a.track.cog_deg:03.0f}, by {', '.join(a.track.sources)}"
-            f": {' '.join(a.reasons)}"
+            f": {'; '.join(a.reasons)}"
             for a in steps
         ),
         "",
