@@ -125,8 +125,9 @@ class Core:
 
     def _scene(self, known: list[Known], now_s: float) -> Scene:
         ais = self._picture.ais
-        stations = [s for s in ais.shown(now_s) if now_s - s.t_s <= AIS_NEAR_S]
-        x, _ = ais.predicted(stations, now_s)
+        rows = [i for i, s in enumerate(self._picture.stations) if now_s - s.t_s <= AIS_NEAR_S]
+        stations = [self._picture.stations[i] for i in rows]
+        x = self._picture.stations_x[rows]
         kinds = {k.track.id: k.kinds for k in known}
         vessels = [self._picture.vessels.vessel_of(s.id) for s in stations]
         return Scene(

@@ -25,6 +25,8 @@ from agent.messages import Alert, AlertState, Likelihood, RuleHealth, Severity, 
 from agent.packing import pack, unpack
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agent.alerts.rules.base import Rule, Verdict
     from agent.alerts.scene import Scene
     from agent.alerts.zones import Memory
@@ -89,9 +91,10 @@ class AlertBook:
         out += self._greet(known, scene.now_s)
         out += self._expire(scene.now_s)
         blocked: dict[str, str] = {}
+        judged = [(k, self._may_begin(k)) for k in known if self._is_judged(k)]
         for rule in self._rules:
-            for k in known:
-                out += self._judge(rule, k, scene, blocked)
+            for k, may_begin in judged:
+                out += self._judge(rule, k, scene, blocked, may_begin=may_begin)
         out += self._health(scene, blocked)
         return out
 
@@ -193,13 +196,22 @@ class AlertBook:
 
     # ------------------------------------------------------------------ judgement
 
-    def _judge(self, rule: Rule[Any], k: Known, scene: Scene, blocked: dict[str, str]) -> list[Alert]:
+    def _is_judged(self, k: Known) -> bool:
+        t = k.track
+        return t.status is not TrackStatus.COASTING and t.bearing_deg is None and t.id not in self._claims
+
+    @staticmethod
+    def _may_begin(k: Known) -> bool:
+        """Whether a new alert may be about it; one that is open goes on anyway."""
+        return not k.static and k.track.class_ not in NOT_ALERTED and _reliable(k)
+
+    def _judge(
+        self, rule: Rule[Any], k: Known, scene: Scene, blocked: dict[str, str], *, may_begin: bool
+    ) -> Sequence[Alert]:
         key = (rule.name, k.track.id)
         alert = self._open.get(key)
-        if k.track.status is TrackStatus.COASTING or k.track.bearing_deg is not None or k.track.id in self._claims:
-            return []
-        if alert is None and not (_reliable(k) and not k.static and k.track.class_ not in NOT_ALERTED):
-            return []
+        if alert is None and not may_begin:
+            return ()
         verdict = rule.judge(k, scene, self._memory.setdefault(key, {}))
         if verdict.blocked:
             blocked.setdefault(rule.name, verdict.blocked)
@@ -210,7 +222,7 @@ class AlertBook:
             return self._update(alert, rule.name, k, verdict, scene.now_s)
         if verdict.on and scene.now_s >= self._quiet.get(key, -math.inf):
             return [self._raise(rule, k, verdict, scene.now_s)]
-        return []
+        return ()
 
     def _raise(self, rule: Rule[Any], k: Known, verdict: Verdict, now_s: float) -> Alert:
         vessel = k.track.id

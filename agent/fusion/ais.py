@@ -138,25 +138,23 @@ class AisBook:
             return  # a relay brings an old position late
         sog = m.sog_mps if m.sog_mps is not None and math.isfinite(m.sog_mps) else None
         sigma = math.hypot(SIGMA_ACCURATE_M if m.accurate else SIGMA_M, LATENCY_S * (sog or 0.0))
-        r = np.eye(2) * sigma**2
-        z = np.array([east_m, north_m])
         if sog is not None:
-            self._set(s, z, r, sog, m.cog_deg)
+            self._set(s, east_m, north_m, sigma**2, sog, m.cog_deg)
         else:
-            self._filter(s, z, r, m.at_s)
+            self._filter(s, np.array([east_m, north_m]), np.eye(2) * sigma**2, m.at_s)
         s.kind, s.source, s.t_s = m.kind, m.source, m.at_s
         s.reports += 1
         if not s.id and s.kind in SHOWN_KINDS:
             s.id, s.born_s = self._ids.take(), m.at_s
 
     @staticmethod
-    def _set(s: Station, z: Floats, r: Floats, sog: float, cog_deg: float | None) -> None:
+    def _set(s: Station, east_m: float, north_m: float, var_m2: float, sog: float, cog_deg: float | None) -> None:
         course = math.radians(cog_deg) if cog_deg is not None else 0.0
         known = cog_deg is not None
         speed = sog if known else 0.0
-        s.x = np.array([z[0], z[1], speed * math.sin(course), speed * math.cos(course)])
+        s.x = np.array([east_m, north_m, speed * math.sin(course), speed * math.cos(course)])
         s.p = np.zeros((4, 4))
-        s.p[:2, :2] = r
+        s.p[0, 0] = s.p[1, 1] = var_m2
         s.p[2, 2] = s.p[3, 3] = SIGMA_SPEED_MPS**2 + (0.0 if known else sog**2)
 
     def _filter(self, s: Station, z: Floats, r: Floats, at_s: float) -> None:

@@ -25,6 +25,7 @@ BIAS_RANGE_M = 60.0
 BIAS_BEARING_RAD = 0.0122  # 0.7 deg
 REACH_SHARE = 0.04  # the greatest distance allowed grows with range: 2.3 deg
 SLACK_MPS = 1.0
+NEVER = (0, -np.inf)
 LEAVE = 1.5  # a partner has to be this much farther off to be left than to be found
 
 
@@ -89,16 +90,25 @@ class Pairing:
             if self._count[key][0] >= self._confirm and parts.named[rows[0]] and parts.named[rows[1]]
         ]  # fmt: skip
 
-    def disagrees(self, parts: Parts, row: int, others: list[int]) -> bool:
+    def agree(self, parts: Parts, looks: list[tuple[int, list[int]]]) -> dict[tuple[int, int], bool]:
+        """Whether fused tracks may still be one vessel, by (reporting row, other row); for those with news."""
+        pairs = [
+            (row, other) for row, others in looks
+            if parts.heard_s[row] > self._off.get(parts.id[row], NEVER)[1] for other in others
+        ]  # fmt: skip
+        if not pairs:
+            return {}
+        same, k = np.array(pairs).T
+        ok, _ = agreement(parts.x[k], parts.p[k], parts.x[same], parts.p[same], self._gate_m, LEAVE)
+        return dict(zip(pairs, ok.tolist(), strict=True))
+
+    def disagrees(self, parts: Parts, row: int, others: list[int], agree: dict[tuple[int, int], bool]) -> bool:
         """Whether the fused reporting track in `row` has by now reported often enough that it is not its `others`."""
         track, news = parts.id[row], float(parts.heard_s[row])
         off = self._off.setdefault(track, [0, -np.inf])
         if news <= off[1]:
             return False
-        k = np.array(others)
-        same = np.full(len(k), row)
-        ok, _ = agreement(parts.x[k], parts.p[k], parts.x[same], parts.p[same], self._gate_m, LEAVE)
-        off[0] = 0 if ok.any() else off[0] + 1
+        off[0] = 0 if any(agree[row, other] for other in others) else off[0] + 1
         off[1] = news
         if off[0] < self._end:
             return False

@@ -27,6 +27,7 @@ from agent.tracking.tracker import Contacts, Ids, Tracker
 if TYPE_CHECKING:
     from agent.config.schema import Config
     from agent.messages import Scan, View
+    from agent.tracking.arrays import Floats
     from agent.tracking.bearings import BearingTrack
 
 AIS_HEALTHY_S = 120.0  # a longer silence of the receiver is a gap in what AIS can prove
@@ -74,6 +75,8 @@ class Picture:
         self.registrar = Registrar()
         self._pairing = Pairing(config.ais.gate_m, config.ais.associate_confirm, config.ais.associate_end)
         self._assumed_m = settings.camera_range_m
+        self.stations: list[Station] = []  # those shown at the last tick ...
+        self.stations_x: Floats = np.empty((0, 4))  # ... and their states at it
 
     def scan(self, scan: Scan) -> None:
         """One turn of a radar, less the bias that AIS ships have shown."""
@@ -105,11 +108,12 @@ class Picture:
         self.ais.tick(now_s)
         self.reports.tick(now_s)
         contacts = self.tracker.contacts(now_s)
-        stations = self.ais.shown(now_s)
+        stations = self.stations = self.ais.shown(now_s)
         targets = sorted(self.reports.targets.values(), key=lambda t: t.id)
         parts = self._parts(contacts, stations, targets, now_s)
+        self.stations_x = parts.x[len(parts.id) - len(stations) :]
         radars = [name for name, s in self.tracker.sources.items() if not s.camera]
-        self.registrar.look(now_s, contacts, radars, stations, parts.x[len(parts.id) - len(stations) :])
+        self.registrar.look(now_s, contacts, radars, stations, self.stations_x)
         renamed, self.tracker.merged = self.tracker.merged, []
         self.vessels.update(parts, renamed, self._pairing)
         build = _Build(self, parts, contacts, stations, targets, now_s)
@@ -214,9 +218,16 @@ class _Build:
         return out
 
     def known(self, v: Vessel) -> Known:
-        contact = next((self._contact[t] for t in v.members if t in self._contact), None)
-        targets = [self._target[t] for t in v.members if t in self._target]
-        station = next((self._station[t] for t in v.members if t in self._station), None)
+        contact: int | None = None
+        targets: list[Reported] = []
+        station: Station | None = None
+        for t in v.members:  # of each sensor's own kind of track there is one at most
+            if t in self._contact:
+                contact = self._contact[t]
+            elif t in self._station:
+                station = self._station[t]
+            elif t in self._target:
+                targets.append(self._target[t])
         x, p = self._state[v.id]
         status, confirmed_s = self._status(contact, targets, station)
         sources, kinds = self._sources(v, contact, targets, station)
@@ -244,6 +255,8 @@ class _Build:
     def _status(
         self, contact: int | None, targets: list[Reported], station: Station | None
     ) -> tuple[TrackStatus, float]:
+        if contact is None and not targets:
+            return (TrackStatus.AIS if station else TrackStatus.TENTATIVE), math.inf
         since = [t.confirmed_s for t in targets if t.confirmed]
         confirmed = contact is not None and self._confirmed[contact]
         if contact is not None and confirmed:
@@ -258,6 +271,8 @@ class _Build:
     def _sources(
         self, v: Vessel, contact: int | None, targets: list[Reported], station: Station | None
     ) -> tuple[tuple[str, ...], int]:
+        if contact is None and not targets and not v.seen and station is not None:
+            return (station.source,), 1
         tracker = self._picture.tracker
         own = self._seen_by[contact] if contact is not None else ()
         own += tuple(s for s, at in v.seen.items() if self._now_s - at <= SEEN_S)

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agent.tracking.arrays import first_of_each
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -34,6 +36,7 @@ INSIDE = 3.0  # of these sigmas: the ship counts
 MIN_SHIPS = 5
 MIN_SPAN_DEG = 60.0
 SHUFFLES = 40  # times that the ships' offsets are shifted against each other to see what chance agrees on
+AT_ONCE = 50_000  # pairs of candidates in one step: 400 kB
 BEYOND_CHANCE = 1.0  # votes above the most that chance gave
 PRIOR_SHIPS = 8  # the scatter that is expected beforehand counts as much as that of so many ships
 TRUST_M, TRUST_DEG = 40.0, 0.25  # standard errors up to which a correction is better than none
@@ -149,13 +152,18 @@ def _distance(rows: Floats, off_m: Floats | float, off_deg: Floats | float) -> F
 def _consensus(rows: Floats, ship: Ints) -> tuple[float, float, float]:
     """Votes for the candidate around which the most ships have one, and its offsets. A ship votes once, by its best."""
     sigma_deg = np.hypot(AGREE_DEG, np.degrees(AIS_M / rows[:, 0]))
-    d2 = ((rows[:, None, 2] - rows[None, :, 2]) / AGREE_M) ** 2
-    d2 += ((rows[:, None, 3] - rows[None, :, 3]) / sigma_deg[None, :]) ** 2
-    order = np.argsort(ship, kind="stable")
-    first = np.flatnonzero(np.diff(ship[order], prepend=-1))
-    votes = np.maximum.reduceat(np.exp(-0.5 * d2)[:, order], first, axis=1).sum(axis=1)
+    votes = _votes(rows[None, :, 2], rows[None, :, 3], sigma_deg, ship)[0]
     best = int(np.argmax(votes))
     return float(votes[best]), float(rows[best, 2]), float(rows[best, 3])
+
+
+def _votes(off_m: Floats, off_deg: Floats, sigma_deg: Floats, ship: Ints) -> Floats:
+    """Votes (k, n) for each candidate in k sets of the same candidates' offsets, each (k, n)."""
+    order = np.argsort(ship, kind="stable")
+    first = first_of_each(ship[order]).nonzero()[0]
+    d2 = ((off_m[:, :, None] - off_m[:, None, order]) / AGREE_M) ** 2
+    d2 += ((off_deg[:, :, None] - off_deg[:, None, order]) / sigma_deg[order]) ** 2
+    return np.asarray(np.exp(-0.5 * np.minimum.reduceat(d2, first, axis=2)).sum(axis=2))
 
 
 def _chance(rows: Floats, ship: Ints) -> float:
@@ -163,13 +171,17 @@ def _chance(rows: Floats, ship: Ints) -> float:
 
     The shifts are the fractions of multiples of two irrational numbers: spread evenly, and the same every time.
     """
+    sigma_deg = np.hypot(AGREE_DEG, np.degrees(AIS_M / rows[:, 0]))
+    some = max(AT_ONCE // len(rows) ** 2, 1)
     most = 0.0
-    for k in range(1, SHUFFLES + 1):
-        shifted = rows.copy()
-        for column, width, step in ((2, WINDOW_M, 0.754877666), (3, WINDOW_DEG, 0.569840291)):
-            shift = (k * (ship + 1) * step + ship * ship * 0.618033989) % 1.0 * 2.0 * width
-            shifted[:, column] = (rows[:, column] + width + shift) % (2.0 * width) - width
-        most = max(most, _consensus(shifted, ship)[0])
+    for start in range(1, SHUFFLES + 1, some):
+        k = np.arange(start, min(start + some, SHUFFLES + 1))[:, None]
+        off_m, off_deg = (
+            (v + width + (k * (ship + 1) * step + ship * ship * 0.618033989) % 1.0 * 2.0 * width) % (2.0 * width)
+            - width
+            for v, width, step in ((rows[:, 2], WINDOW_M, 0.754877666), (rows[:, 3], WINDOW_DEG, 0.569840291))
+        )
+        most = max(most, float(_votes(off_m, off_deg, sigma_deg, ship).max()))
     return most
 
 

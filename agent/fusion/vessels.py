@@ -98,13 +98,17 @@ class Vessels:
                 del self.all[v.id]
 
     def _part(self, parts: Parts, row: dict[int, int], pairing: Pairing) -> None:
-        for v in list(self.all.values()):
-            if len(v.members) < 2:
-                continue
+        fused = [v for v in self.all.values() if len(v.members) > 1]
+        looks = [
+            (row[track], [row[t] for t in v.members if t != track])
+            for v in fused for track in v.members if parts.kind[row[track]] != "contact"
+        ]  # fmt: skip
+        agree = pairing.agree(parts, looks)
+        for v in fused:
             for track in list(v.members):
                 others = [row[t] for t in v.members if t != track]
                 reporting = parts.kind[row[track]] != "contact"
-                if reporting and others and pairing.disagrees(parts, row[track], others):
+                if reporting and others and pairing.disagrees(parts, row[track], others, agree):
                     self._leave(v, track)
 
     def _leave(self, v: Vessel, track: int) -> None:

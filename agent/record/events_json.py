@@ -57,6 +57,8 @@ _DEFAULTS: dict[type[Any], dict[str, Any]] = {
 }  # fmt: skip
 _FACTS = {"scan": ("period_s",), "view": (), "detections": ("width_px", "height_px")}
 _OPTIONAL: dict[str, tuple[str, ...]] = {"scan": (), "view": (), "detections": ("shift_px",)}
+_TYPES = (*_SINGLE, *_LISTS, *_ALONE)
+_WITHOUT_SOURCE = ("tick", "clock_change", "config_change")
 
 
 def read_events(lines: Iterable[str], config: Config) -> Iterator[Event]:
@@ -87,10 +89,9 @@ def _object(line: str, number: int) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise InputError(f"line {number} is not a JSON object")
     kind = row.get("type")
-    known = [*_SINGLE, *_LISTS, *_ALONE]
-    if kind not in known:
-        raise InputError(f"line {number} has the type {kind!r}; the types are {', '.join(known)}")
-    if kind not in ("tick", "clock_change", "config_change") and not isinstance(row.get("source"), str):
+    if kind not in _TYPES:
+        raise InputError(f"line {number} has the type {kind!r}; the types are {', '.join(_TYPES)}")
+    if kind not in _WITHOUT_SOURCE and not isinstance(row.get("source"), str):
         raise InputError(f"line {number}: a {kind} needs 'source', the name of its sensor")
     return row
 
@@ -185,11 +186,15 @@ def _made(cls: type[Any], row: dict[str, Any], number: int) -> Any:
     """The message of type `cls` from a line's values."""
     values: dict[str, Any] = {}
     for name, key, hint, default, needed in _FIELDS[cls]:
-        value = row.get(name, row.get(key))
+        value = row.get(name)
+        if value is None and name is not key:
+            value = row.get(key)
         if value is None:
             value = default
         if type(value) is hint and (hint is not float or math.isfinite(value)):  # nearly all there are
             values[name] = value
+        elif hint is float and type(value) is int:
+            values[name] = float(value)
         elif value is not None:
             values[name] = _value(hint, value, f"line {number}: '{key}' of a {_name(cls)}")
         elif needed:
@@ -206,7 +211,8 @@ def _fields(cls: type[Any]) -> tuple[tuple[str, str, Any, Any, bool], ...]:
         if typing.get_origin(hint) in (Union, types.UnionType):
             hint = next(a for a in typing.get_args(hint) if a is not types.NoneType)
         default = _DEFAULTS.get(cls, {}).get(f.name)
-        out.append((f.name, f.name.rstrip("_"), hint, default, f.default is dataclasses.MISSING))
+        key = f.name.rstrip("_")
+        out.append((f.name, f.name if key == f.name else key, hint, default, f.default is dataclasses.MISSING))
     return tuple(out)
 
 

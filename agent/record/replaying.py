@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from agent.messages import Effect, Event
 
 log = logging.getLogger("vigia.replay")
-BLOCK = 1000  # events between two states that one can go back to
+BLOCK = 2000  # events between two states that one can go back to
 MOST = 10
 
 

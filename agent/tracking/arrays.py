@@ -22,6 +22,20 @@ Bools = npt.NDArray[np.bool_]
 _DTYPES = ("<f8", "<i8", "<u8", "|b1")
 
 
+def compact(v: Ints) -> tuple[Ints, Ints]:
+    """Values that occur, ascending, and for each of `v` (n,) which it is: np.unique for small numbers from 0 on."""
+    there = np.bincount(v) > 0
+    return there.nonzero()[0], (there.cumsum() - 1)[v]
+
+
+def first_of_each(v: Ints) -> Bools:
+    """Where a value stands for the first time, `v` (n,) being ascending."""
+    first = np.empty(len(v), dtype=np.bool_)
+    first[:1] = True
+    np.not_equal(v[1:], v[:-1], out=first[1:])
+    return first
+
+
 def dump(a: npt.NDArray[Any]) -> list[Any]:
     """`[dtype, shape, bytes]` of a float64, int64, uint64 or bool array."""
     a = np.ascontiguousarray(a)

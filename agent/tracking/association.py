@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 import lap
 import numpy as np
 
+from agent.tracking.arrays import compact, first_of_each
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -108,8 +110,8 @@ def assign(row: Ints, col: Ints, cost: Floats, limit: Floats) -> tuple[Ints, Int
     """
     if not len(row):
         return row, col
-    rows, ri = np.unique(row, return_inverse=True)
-    cols, ci = np.unique(col, return_inverse=True)
+    rows, ri = compact(row)
+    cols, ci = compact(col)
     alone = (np.bincount(ri)[ri] == 1) & (np.bincount(ci)[ci] == 1)
     out_r, out_c = [ri[alone]], [ci[alone]]
     busy = ~alone
@@ -118,13 +120,13 @@ def assign(row: Ints, col: Ints, cost: Floats, limit: Floats) -> tuple[Ints, Int
         label = clusters(ri, ci, len(rows), len(cols))
         star = _star(ri, ci, label)
         best = np.lexsort((cost, label))
-        best = best[np.diff(label[best], prepend=-1) > 0]
+        best = best[first_of_each(label[best])]
         best = best[star[best]]
         out_r.append(ri[best])
         out_c.append(ci[best])
         ri, ci, cost, limit, label = ri[~star], ci[~star], cost[~star], limit[~star], label[~star]
         order = np.argsort(label, kind="stable")
-        for part in np.split(order, np.flatnonzero(np.diff(label[order])) + 1) if len(order) else ():
+        for part in np.split(order, first_of_each(label[order]).nonzero()[0][1:]) if len(order) else ():
             a, b = _solve(ri[part], ci[part], cost[part], float(limit[part].max()))
             out_r.append(a)
             out_c.append(b)
@@ -149,14 +151,21 @@ def clusters(ri: Ints, ci: Ints, n_rows: int, n_cols: int) -> Ints:
 
 def _star(ri: Ints, ci: Ints, label: Ints) -> Bools:
     """Candidates of clusters with one row or one column: the cheapest is the assignment."""
-    rows = np.bincount(label[np.unique(ri, return_index=True)[1]], minlength=int(label.max()) + 1)
-    cols = np.bincount(label[np.unique(ci, return_index=True)[1]], minlength=len(rows))
+    rows = np.bincount(_label_of_each(ri, label), minlength=int(label.max()) + 1)
+    cols = np.bincount(_label_of_each(ci, label), minlength=len(rows))
     return np.asarray(((rows == 1) | (cols == 1))[label])
 
 
+def _label_of_each(v: Ints, label: Ints) -> Ints:
+    """The cluster of each row (or column) that occurs in `v`: all its candidates have the same."""
+    of = np.full(int(v.max()) + 1, -1)
+    of[v] = label
+    return of[of >= 0]
+
+
 def _solve(ri: Ints, ci: Ints, cost: Floats, limit: float) -> tuple[Ints, Ints]:
-    rows, a = np.unique(ri, return_inverse=True)
-    cols, b = np.unique(ci, return_inverse=True)
+    rows, a = compact(ri)
+    cols, b = compact(ci)
     if len(rows) * len(cols) > DENSE_LIMIT:
         return _nearest_first(ri, ci, cost)
     least = float(cost.min())

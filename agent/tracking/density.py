@@ -31,17 +31,15 @@ class ClutterDensity:
         self._count: Floats = np.zeros((len(_AREA), SECTORS))
         self._scans = 0
 
-    def at(self, z: Floats) -> Floats:
-        """Clutter plots per square metre and turn at the positions `z` (n, 2)."""
-        ring, sector = _cell(z)
+    def at(self, ring: Ints, sector: Ints) -> Floats:
+        """Clutter plots per square metre and turn in these cells (`cells`), each (n,)."""
         # a ring's and the two sectors' beside it steady a figure that a handful of plots would make jump
         c = self._count
-        smooth = 0.5 * c + 0.25 * (np.roll(c, 1, axis=1) + np.roll(c, -1, axis=1))
-        return np.asarray((smooth[ring, sector] + FLOOR * 0.05) / _AREA[ring])
+        beside = c[ring, (sector - 1) % SECTORS] + c[ring, (sector + 1) % SECTORS]
+        return np.asarray((0.5 * c[ring, sector] + 0.25 * beside + FLOOR * 0.05) / _AREA[ring])
 
-    def learn(self, z: Floats) -> None:
-        """One turn's unexplained plots."""
-        ring, sector = _cell(z)
+    def learn(self, ring: Ints, sector: Ints) -> None:
+        """One turn's unexplained plots: their cells."""
         now = np.bincount(ring * SECTORS + sector, minlength=self._count.size).reshape(self._count.shape)
         self._scans = min(self._scans + 1, SCANS)
         self._count += (now - self._count) / self._scans
@@ -66,9 +64,11 @@ class ClutterDensity:
 
 def rings(z: Floats) -> Ints:
     """Which of the 16 rings around the site the positions `z` (n, 2) lie in."""
-    return np.clip(np.searchsorted(EDGES_M, np.hypot(z[:, 0], z[:, 1]), side="right") - 1, 0, len(_AREA) - 1)
+    ring = EDGES_M.searchsorted(np.hypot(z[:, 0], z[:, 1]), side="right") - 1
+    return np.minimum(np.maximum(ring, 0), len(_AREA) - 1)
 
 
-def _cell(z: Floats) -> tuple[Ints, Ints]:
+def cells(z: Floats) -> tuple[Ints, Ints]:
+    """Ring and sector of the positions `z` (n, 2), each (n,)."""
     turn = np.arctan2(z[:, 0], z[:, 1]) / (2.0 * np.pi) % 1.0
     return rings(z), np.minimum((turn * SECTORS).astype(np.int64), SECTORS - 1)

@@ -55,41 +55,40 @@ class FalseEchoes:
         self._chance: Floats = np.zeros(2 * RINGS)  # ... and how many of all would have been by mere chance
         self._level: Floats = np.zeros((RINGS, STEPS))
 
-    def again(self, z: Floats) -> Floats:
-        """How likely a false echo at the positions `z` (n, 2) is followed by another one in the next turn."""
+    def again(self, ring: Ints) -> Floats:
+        """How likely a false echo in these rings (n,) is followed by another one in the next turn."""
         seen, more = self._ended[:, 0], self._ended[:, 1] - self._chance
         everywhere = max((more.sum() + AGAIN_N * AGAIN) / (seen.sum() + AGAIN_N), 0.0)
         here = (more + AGAIN_N * everywhere) / (seen + AGAIN_N)
-        return np.asarray(np.clip(here, AGAIN_LEAST, AGAIN_MOST)[rings(z)])
+        return np.asarray(np.minimum(np.maximum(here, AGAIN_LEAST), AGAIN_MOST)[ring])
 
-    def brightness(self, z: Floats, amplitude_db: Floats) -> Floats:
+    def brightness(self, ring: Ints, amplitude_db: Floats) -> Floats:
         """Log of how much likelier a vessel has this amplitude than a false echo there; 0 where it is nan."""
-        if not len(z):
+        if not len(ring):
             return np.zeros(0)
         count = self._level
-        n = count.sum(axis=1, keepdims=True)
-        floor = np.argmax(np.cumsum(count, axis=1) > WEAKEST * n, axis=1)
-        over = np.maximum(np.arange(STEPS)[None, :] - floor[:, None], 0)
-        vessel = _VESSEL[over]
-        clutter = (count + LEVEL_N * vessel) / (n + LEVEL_N)
-        table = np.clip(np.log(vessel / clutter), -MOST, MOST)
+        n = count.sum(axis=1)
+        floor = np.argmax(count.cumsum(axis=1) > WEAKEST * n[:, None], axis=1)
         known = np.isfinite(amplitude_db)
-        out: Floats = np.where(known, table[rings(z) // 2, _step(np.where(known, amplitude_db, 0.0))], 0.0)
+        two, step = ring // 2, _step(np.where(known, amplitude_db, 0.0))
+        vessel = _VESSEL[np.maximum(step - floor[two], 0)]
+        clutter = (count[two, step] + LEVEL_N * vessel) / (n[two] + LEVEL_N)
+        out: Floats = np.where(known, np.minimum(np.maximum(np.log(vessel / clutter), -MOST), MOST), 0.0)
         return out
 
-    def learn(self, z: Floats, amplitude_db: Floats) -> None:
+    def learn(self, ring: Ints, amplitude_db: Floats) -> None:
         """One turn's unexplained echoes."""
         keep = 1.0 - 1.0 / TURNS
         self._ended *= keep
         self._chance *= keep
         self._level *= keep
         known = np.isfinite(amplitude_db)
-        cell = rings(z[known]) // 2 * STEPS + _step(amplitude_db[known])
+        cell = ring[known] // 2 * STEPS + _step(amplitude_db[known])
         self._level += np.bincount(cell, minlength=RINGS * STEPS).reshape(RINGS, STEPS)
 
-    def begun(self, z: Floats, chance: Floats) -> None:
-        """Tentative tracks that begin at `z` (n, 2); `chance`: of a false echo in the gate of their second turn."""
-        self._chance += np.bincount(rings(z), chance, 2 * RINGS)
+    def begun(self, ring: Ints, chance: Floats) -> None:
+        """Tentative tracks that begin in these rings; `chance`: of a false echo in the gate of their second turn."""
+        self._chance += np.bincount(ring, chance, 2 * RINGS)
 
     def ended(self, z: Floats, again: Bools) -> None:
         """Tentative tracks that ended at `z` (n, 2); `again`: whether they were seen in their second turn."""
@@ -110,4 +109,4 @@ class FalseEchoes:
 
 
 def _step(amplitude_db: Floats) -> Ints:
-    return np.clip((amplitude_db - LOWEST_DB) / STEP_DB, 0, STEPS - 1).astype(np.int64)
+    return np.minimum(np.maximum((amplitude_db - LOWEST_DB) / STEP_DB, 0), STEPS - 1).astype(np.int64)

@@ -115,7 +115,8 @@ class History:
 
     def hits(self, windows: int) -> Ints:
         """Hits among the newest `windows`."""
-        return popcount(self.bits & np.uint64((1 << windows) - 1))
+        hits: Ints = np.bitwise_count(self.bits & np.uint64((1 << windows) - 1)).astype(np.int64)
+        return hits
 
     def state(self) -> list[Any]:
         """For the checkpoint."""
@@ -126,12 +127,3 @@ class History:
         """What `state` was made of."""
         bits, age, last_s, mark_s, active = (load(a) for a in data)
         return cls(bits=bits, age=age, last_s=last_s, mark_s=mark_s, active=active)
-
-
-def popcount(v: Bits) -> Ints:
-    """Set bits of each element (numpy.bitwise_count needs NumPy 2)."""
-    one, two, four = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333), np.uint64(0x0F0F0F0F0F0F0F0F)
-    v = v - ((v >> np.uint64(1)) & one)
-    v = (v & two) + ((v >> np.uint64(2)) & two)
-    v = (v + (v >> np.uint64(4))) & four
-    return np.asarray((v * np.uint64(0x0101010101010101)) >> np.uint64(56), dtype=np.int64)

@@ -75,7 +75,7 @@ def spread(x: Floats, p: Floats) -> Modes:
 def predict(m: Modes, dt_s: Floats, acceleration_mps2: float, *, mix: bool = True) -> Modes:
     """Predicted `dt_s` (n,) on, for an update: mixed before. A negative time step moves back and widens nothing."""
     m = _mix(m, np.maximum(dt_s, 0.0)) if mix else m
-    x, p = m.x.copy(), m.p.copy()
+    x, p = (m.x, m.p) if mix else (m.x.copy(), m.p.copy())  # what was mixed is nobody else's
     cruise = np.full(len(x), (CRUISE_SHARE * acceleration_mps2) ** 2)
     x[:, CRUISE, :4], p[:, CRUISE, :4, :4] = kalman.predict(
         x[:, CRUISE, :4], p[:, CRUISE, :4, :4], dt_s, cruise
@@ -149,19 +149,20 @@ def update_shared(m: Modes, row: Ints, z: Floats, r: Floats, beta: Floats) -> Mo
     weight = beta[:, None] * bayes / np.maximum(bayes.sum(axis=1, keepdims=True), 1e-300)  # (k, 3): case and mode
     x, p = _each_position(own, z, r)
     none = np.maximum(1.0 - np.bincount(row, beta, n), 0.0)[:, None] * m.mu
-    mu = none + _sum(row, weight, n)
+    first = row.searchsorted(np.arange(n)) if len(row) > n else None
+    mu = none + _sum(first, weight)
     share = weight / np.maximum(mu[row], _TINY)
     rest = none / np.maximum(mu, _TINY)
-    mean = rest[:, :, None] * m.x + _sum(row, share[:, :, None] * x, n)
+    mean = rest[:, :, None] * m.x + _sum(first, share[:, :, None] * x)
     d0, d = m.x - mean, x - mean[row]
     cov = rest[:, :, None, None] * (m.p + d0[:, :, :, None] * d0[:, :, None, :])
-    cov += _sum(row, share[:, :, None, None] * (p + d[:, :, :, None] * d[:, :, None, :]), n)
+    cov += _sum(first, share[:, :, None, None] * (p + d[:, :, :, None] * d[:, :, None, :]))
     return Modes(x=mean, p=(cov + cov.swapaxes(2, 3)) / 2.0, mu=_posterior(mu), held_s=m.held_s)
 
 
-def _sum(row: Ints, v: Floats, n: int) -> Floats:
-    """Sums of `v` by its ascending `row`."""
-    return v if len(v) == n else np.add.reduceat(v, np.searchsorted(row, np.arange(n)), axis=0)
+def _sum(first: Ints | None, v: Floats) -> Floats:
+    """Sums of `v` from each of `first` to the next; None: each stands alone."""
+    return v if first is None else np.add.reduceat(v, first, axis=0)
 
 
 def _each_position(m: Modes, z: Floats, r: Floats) -> tuple[Floats, Floats]:
@@ -185,12 +186,12 @@ def _mix(m: Modes, dt_s: Floats) -> Modes:
     What makes up less than `NEGLIGIBLE` of it is left out: a mode that is hardly possible would else, turn by turn,
     widen the likely one far beyond its own noise.
     """
-    stay = np.tile(np.array((0.0, *STAY_S)), (len(m.mu), 1))
+    stay = np.empty((len(m.mu), MODES))
+    stay[:, TURN:] = STAY_S
     stay[:, CRUISE] = HELD_FIRST_S + HELD_MORE * m.held_s
     leave = 1.0 - np.exp(-dt_s[:, None] / stay)  # (n, from)
     move = leave[:, :, None] * _LEAVE
-    for i in range(MODES):
-        move[:, i, i] = 1.0 - leave[:, i]
+    move.reshape(-1, MODES * MODES)[:, :: MODES + 1] = 1.0 - leave
     joint = m.mu[:, :, None] * move  # (n, from, to)
     mu = joint.sum(axis=1)
     w = (joint / mu[:, None, :]).swapaxes(1, 2)  # (n, to, from)
@@ -215,7 +216,7 @@ def _halt(x: Floats, p: Floats) -> None:
 
 
 def _turned(x: Floats, p: Floats, dt_s: Floats, q: float) -> tuple[Floats, Floats]:
-    w = np.clip(x[:, 4], -TURN_MAX, TURN_MAX)
+    w = np.minimum(np.maximum(x[:, 4], -TURN_MAX), TURN_MAX)
     a = w * dt_s
     sin, cos = np.sin(a), np.cos(a)
     small = np.abs(a) < 1e-4
@@ -240,13 +241,15 @@ def _turned(x: Floats, p: Floats, dt_s: Floats, q: float) -> tuple[Floats, Float
     f[:, 2, 3], f[:, 3, 2] = sin, -sin
     f[:, 0, 4], f[:, 1, 4] = ds * ve + dc * vn, ds * vn - dc * ve
     f[:, 2, 4], f[:, 3, 4] = dt_s * (cos * vn - sin * ve), -dt_s * (sin * vn + cos * ve)
+    cov = f @ p @ f.swapaxes(1, 2)
     back = dt_s < 0.0
-    cov = np.where(back[:, None, None], p, f @ p @ f.swapaxes(1, 2))
+    if back.any():
+        cov[back] = p[back]
     d = np.maximum(dt_s, 0.0)
-    for i in (0, 1):
-        cov[:, i, i] += q * d**3 / 3.0
-        cov[:, i, i + 2] += q * d * d / 2.0
-        cov[:, i + 2, i] += q * d * d / 2.0
-        cov[:, i + 2, i + 2] += q * d
+    flat, half = cov.reshape(-1, 25), (q * d * d / 2.0)[:, None]  # of 5x5: (i, j) stands at 5 i + j
+    flat[:, 0:7:6] += (q * d**3 / 3.0)[:, None]  # east and north
+    flat[:, 2:9:6] += half
+    flat[:, 10:17:6] += half
+    flat[:, 12:19:6] += (q * d)[:, None]  # their rates
     cov[:, 4, 4] += TURN_Q * d
     return out, (cov + cov.swapaxes(1, 2)) / 2.0

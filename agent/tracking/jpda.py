@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agent.tracking.arrays import compact, first_of_each
 from agent.tracking.association import assign, clusters
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ def share(row: Ints, col: Ints, ratio: Floats, miss: Floats, both: Both) -> tupl
     keep = np.flatnonzero(alone > NEGLIGIBLE)
     if not len(keep):
         return beta, common
-    rows, ri = np.unique(row[keep], return_inverse=True)
-    cols, ci = np.unique(col[keep], return_inverse=True)
+    rows, ri = compact(row[keep])
+    cols, ci = compact(col[keep])
     shared = np.bincount(ci)[ci] > 1
     rival = np.zeros(len(rows), dtype=np.bool_)
     rival[ri[shared]] = True
@@ -65,7 +66,7 @@ def share(row: Ints, col: Ints, ratio: Floats, miss: Floats, both: Both) -> tupl
         pairs: dict[int, list[tuple[int, int, float]]] = {}
         for m, (a, b, w) in enumerate(zip(both.a.tolist(), both.b.tolist(), both.ratio.tolist(), strict=True)):
             pairs.setdefault(b, []).append((a, m, w))
-        for part in np.split(busy[order], np.flatnonzero(np.diff(label[order])) + 1):
+        for part in np.split(busy[order], first_of_each(label[order]).nonzero()[0][1:]):
             k = keep[part]
             beta[k] = _joint(k, ri[part], ci[part], ratio[k], miss[k], pairs, common)
     return beta, common

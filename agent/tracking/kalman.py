@@ -30,10 +30,10 @@ def predict(x: Floats, p: Floats, dt_s: Floats, q: Floats) -> tuple[Floats, Floa
     fp[:, :2, :2] += d * (pv + pv.transpose(0, 2, 1)) + d * d * vv
     fp[:, :2, 2:] += d * vv
     qd = q * d1
-    for i in (0, 1):
-        fp[:, i, i] += qd * d1 * d1 / 3.0
-        fp[:, i, i + 2] += qd * d1 / 2.0
-        fp[:, i + 2, i + 2] += qd
+    flat = fp.reshape(-1, 16)  # of 4x4: (i, j) stands at 4 i + j
+    flat[:, 0:6:5] += (qd * d1 * d1 / 3.0)[:, None]  # east and north
+    flat[:, 2:8:5] += (qd * d1 / 2.0)[:, None]
+    flat[:, 10:16:5] += qd[:, None]  # their rates
     fp[:, 2:, :2] = fp[:, :2, 2:].transpose(0, 2, 1)
     return fx, fp
 

@@ -82,6 +82,8 @@ class TrackTable:
     def append(self, x: Floats, p: Floats, at_s: float) -> None:
         """New tentative tracks, seen once at `at_s`; their sensor records the hit itself."""
         n = len(x)
+        if not n:
+            return
         now = np.full(n, at_s)
         self.x, self.p, self.t = np.concatenate((self.x, x)), np.concatenate((self.p, p)), np.concatenate((self.t, now))
         self.id = np.concatenate((self.id, np.zeros(n, dtype=np.int64)))

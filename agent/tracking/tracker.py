@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agent.tracking import imm, initiation, jpda, kalman, measure, sightings, unresolved
+from agent.tracking.arrays import compact, first_of_each
 from agent.tracking.association import gate
 from agent.tracking.bearings import BearingTracks
-from agent.tracking.density import ClutterDensity
+from agent.tracking.density import ClutterDensity, cells
 from agent.tracking.duplicates import Duplicates
 from agent.tracking.echoes import FalseEchoes
 from agent.tracking.ended import Ended
-from agent.tracking.history import Policy, popcount
+from agent.tracking.history import Policy
 from agent.tracking.table import TrackTable
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ class Tracker:
         best = np.zeros(len(rows))
         for h in self.table.seen.values():
             n = np.maximum(np.minimum(h.age[rows], 10), 1).astype(np.uint64)
-            hits = popcount(h.bits[rows] & ((np.uint64(1) << n) - np.uint64(1))) / n
+            hits = np.bitwise_count(h.bits[rows] & ((np.uint64(1) << n) - np.uint64(1))) / n
             best = np.maximum(best, np.where(h.active[rows], hits, 0.0))
         return best.tolist()
 
@@ -241,34 +242,36 @@ class Tracker:
         tab = self.table
         density = self.density.setdefault(source, ClutterDensity())
         echoes = self.echoes.setdefault(source, FalseEchoes())
-        bright = echoes.brightness(z, amplitude_db)
+        ring, sector = cells(z)
+        bright = echoes.brightness(ring, amplitude_db)
         ahead = self._ahead(np.arange(len(tab)), at_s)
-        false = density.at(z)
+        false = density.at(ring, sector)
         hit = np.zeros(len(tab), dtype=np.bool_)
         owner = np.full(len(z), -1)
         won = self._share(source, ahead, z, r, false, at_s, hit, owner)
-        density.learn(z[owner < 0])
-        free = np.flatnonzero(owner < 0)
+        free = (owner < 0).nonzero()[0]
+        density.learn(ring[free], sector[free])
         rows, cols, log = self._tentative(ahead, z, r, free, at_s)
         missed = ~tab.confirmed
         missed[rows] = False
         tab.score[missed] += math.log(1.0 - PD_NEW)
         # what is false here is a chance echo, or one that has come again and lies as near as a vessel's would
-        gain = bright[cols] + log - np.log(false[cols] + echoes.again(z[cols]) * np.exp(log) / PD_NEW)
+        gain = bright[cols] + log - np.log(false[cols] + echoes.again(ring[cols]) * np.exp(log) / PD_NEW)
         # a past that speaks against a track does not count against what begins now (Page's test), nor bend its way
         anew = tab.score[rows] + gain < bright[cols]
         tab.score[rows] = np.where(anew, bright[cols], tab.score[rows] + gain)
-        again, cells = rows[anew], cols[anew]
-        tab.x[again], tab.p[again] = initiation.start(z[cells], r[cells], self._set.max_speed_mps)
+        again, on = rows[anew], cols[anew]
+        tab.x[again], tab.p[again] = initiation.start(z[on], r[on], self._set.max_speed_mps)
         tab.history(source).active[again] = False  # its M of N begin anew, too
         hit[rows] = True
         owner[cols] = rows
-        echoes.learn(z[owner < 0], amplitude_db[owner < 0])
+        left = owner < 0
+        echoes.learn(ring[left], amplitude_db[left])
         self.merged += self.duplicates.look(tab, hit, won, at_s)
         new = self._start(at_s, z, r, owner, hit)
         tab.score[owner[new]] = bright[new]
         area = initiation.area_m2(r[new], self._set.max_speed_mps, self.sources[source].period_s, self._set.gate_chi2)
-        echoes.begun(z[new], initiation.chance(false[new] * area))
+        echoes.begun(ring[new], initiation.chance(false[new] * area))
         hit = np.concatenate((hit, np.ones(len(tab) - len(hit), dtype=np.bool_)))
         tab.history(source).record(hit, at_s, self._turns)
         turns_a_day = 86400.0 / max(self.sources[source].period_s, 0.5)
@@ -299,7 +302,7 @@ class Tracker:
         chance = np.concatenate((beta, common, common))
         order = np.flatnonzero(chance > 0.0)
         order = order[np.argsort(who[order], kind="stable")]
-        some, which = np.unique(who[order], return_inverse=True)
+        some, which = compact(who[order])
         places, errors = np.concatenate((z[col], meet.za, meet.zb)), np.concatenate((r[col], meet.ra, meet.rb))
         modes = imm.update_shared(ahead.modes.take(some), which, places[order], errors[order], chance[order])
         seen = np.bincount(which, chance[order]) >= SEEN
@@ -309,7 +312,7 @@ class Tracker:
         hit[mine] = True
         total = np.bincount(col, beta, len(z)) + np.bincount(col[meet.a], common, len(z))
         best = order[np.lexsort((-chance[order], what[order]))]
-        first = best[np.diff(what[best], prepend=-1) > 0]
+        first = best[first_of_each(what[best])]
         sure = first[total[what[first]] >= OWN]
         owner[what[sure]] = firm[who[sure]]
         won[firm[row[beta >= OWN]]] = True

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agent.tracking.arrays import first_of_each
+
 if TYPE_CHECKING:
     from agent.tracking.arrays import Floats, Ints
 
@@ -39,12 +41,20 @@ class Common:
     rb: Floats
 
 
+_NONE = Common(
+    a=np.empty(0, dtype=np.int64), b=np.empty(0, dtype=np.int64), density=np.empty(0),
+    za=np.empty((0, 2)), zb=np.empty((0, 2)), ra=np.empty((0, 2, 2)), rb=np.empty((0, 2, 2)),
+)  # fmt: skip
+
+
 def common(row: Ints, col: Ints, x: Floats, p: Floats, z: Floats, r: Floats) -> Common:
     """Which candidates (`row` of `x`, `p`; `col` of `z`, `r`) share a plot closely enough."""
     a, b = _meeting(row, col)
+    if not len(a):
+        return _NONE
     i, j, c = row[a], row[b], col[a]
     d = x[i, :2] - x[j, :2]
-    scale = np.linalg.solve(r[c], d[:, :, None])[:, :, 0] if len(c) else d
+    scale = np.linalg.solve(r[c], d[:, :, None])[:, :, 0]
     near = np.exp(-0.5 * (d * scale).sum(axis=1) / WIDTH**2)
     keep = near >= LEAST
     a, b, i, j, c, d, near = a[keep], b[keep], i[keep], j[keep], c[keep], d[keep], near[keep]
@@ -63,10 +73,11 @@ def common(row: Ints, col: Ints, x: Floats, p: Floats, z: Floats, r: Floats) -> 
 
 def _meeting(row: Ints, col: Ints) -> tuple[Ints, Ints]:
     """Pairs of candidates of the same plot, the one with the lower row first."""
-    order = np.lexsort((row, col))
-    busy = order[np.bincount(col)[col[order]] > 1] if len(order) else order
-    a, b = [], []
-    for part in np.split(busy, np.flatnonzero(np.diff(col[busy])) + 1):
+    a: list[int] = []
+    b: list[int] = []
+    busy = (np.bincount(col)[col] > 1).nonzero()[0]
+    busy = busy[np.lexsort((row[busy], col[busy]))]
+    for part in np.split(busy, first_of_each(col[busy]).nonzero()[0][1:]) if len(busy) else ():
         k = part[:PER_PLOT].tolist()
         for n, first in enumerate(k):
             for second in k[n + 1 :]:

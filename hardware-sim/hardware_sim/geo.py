@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 A_M = 6_378_137.0
 E2 = 6.694379990141e-3
-B_M = A_M * math.sqrt(1.0 - E2)
-CLOSE_M = 1e-7
 KNOT_MPS = 1852.0 / 3600.0
 NM_M = 1852.0
 
@@ -43,17 +41,17 @@ class Site:
     def to_geo(self, east_m: float, north_m: float) -> tuple[float, float]:
         """(lat, lon) in degrees of the point of the sea surface above or below (east, north)."""
         (sp, cp, sl, cl), (x0, y0, z0) = _frame(self.lat, self.lon)
-        up = -(east_m**2 + north_m**2) / (2.0 * A_M)
-        lat = lon = 0.0
-        for _ in range(4):
-            x = x0 - sl * east_m - sp * cl * north_m + cp * cl * up
-            y = y0 + cl * east_m - sp * sl * north_m + cp * sl * up
-            z = z0 + cp * north_m + sp * up
-            lat, lon, height = _geodetic(x, y, z)
-            up -= height
-            if abs(height) < CLOSE_M:
-                break
-        return lat, lon
+        # height over the tangent plane: the ellipsoid's equation, times its major axis squared, is quadratic in it,
+        # up^2 uu + 2 up (u + north un) + east^2 + north^2 nn = 0
+        polar2 = 1.0 / (1.0 - E2)
+        uu, nn, un = cp * cp + sp * sp * polar2, sp * sp + cp * cp * polar2, sp * cp * (polar2 - 1.0)
+        c, b = east_m * east_m + north_m * north_m * nn, A_M / math.sqrt(1.0 - E2 * sp * sp) + north_m * un
+        up = -c / (b + math.sqrt(b * b - uu * c))
+        x = x0 - sl * east_m - sp * cl * north_m + cp * cl * up
+        y = y0 + cl * east_m - sp * sl * north_m + cp * sl * up
+        z = z0 + cp * north_m + sp * up
+        lat = math.degrees(math.atan2(z, math.hypot(x, y) * (1.0 - E2)))  # exact at height 0
+        return lat, math.degrees(math.atan2(y, x))
 
 
 def polar(east_m: float, north_m: float) -> tuple[float, float]:
@@ -119,13 +117,3 @@ def _ecef(lat: float, lon: float) -> tuple[float, float, float]:
 def _frame(lat: float, lon: float) -> tuple[tuple[float, float, float, float], tuple[float, float, float]]:
     """Trigonometry and earth-centred place of a site."""
     return _trig(lat, lon), _ecef(lat, lon)
-
-
-def _geodetic(x: float, y: float, z: float) -> tuple[float, float, float]:
-    """(lat, lon, height) in closed form: Bowring (1976), within 1e-11 rad near the surface."""
-    p = math.hypot(x, y)
-    beta = math.atan2(z * A_M, p * B_M)
-    phi = math.atan2(z + E2 / (1.0 - E2) * B_M * math.sin(beta) ** 3, p - E2 * A_M * math.cos(beta) ** 3)
-    sin_phi = math.sin(phi)
-    height = p * math.cos(phi) + z * sin_phi - A_M * math.sqrt(1.0 - E2 * sin_phi * sin_phi)
-    return math.degrees(phi), math.degrees(math.atan2(y, x)), height

@@ -10,31 +10,32 @@ from hypothesis import strategies as st
 from agent.config.schema import Tracking
 from agent.messages import Plot, Scan
 from agent.tracking import initiation
+from agent.tracking.density import rings
 from agent.tracking.echoes import MOST, FalseEchoes
 from agent.tracking.tracker import Ids, Tracker
 
-HERE = np.array([[3000.0, 0.0]])
+RING = rings(np.array([[3000.0, 0.0]]))
 
 
 def test_knowing_nothing_amplitude_says_nothing() -> None:
-    assert FalseEchoes().brightness(np.tile(HERE, (3, 1)), np.array([-5.0, 30.0, np.nan])) == pytest.approx([0, 0, 0])
+    assert FalseEchoes().brightness(np.repeat(RING, 3), np.array([-5.0, 30.0, np.nan])) == pytest.approx([0, 0, 0])
 
 
 def test_what_is_stronger_than_the_false_echoes_is_likelier_a_vessel_within_bounds() -> None:
     echoes, rng = FalseEchoes(), np.random.default_rng(1)
     for _ in range(100):
-        echoes.learn(np.tile(HERE, (30, 1)), rng.uniform(10.0, 13.9, 30))
-    weak, bright, none = echoes.brightness(np.tile(HERE, (3, 1)), np.array([11.0, 24.0, np.nan]))
+        echoes.learn(np.repeat(RING, 30), rng.uniform(10.0, 13.9, 30))
+    weak, bright, none = echoes.brightness(np.repeat(RING, 3), np.array([11.0, 24.0, np.nan]))
     assert weak < 0.0 < bright <= MOST
     assert none == 0.0
 
 
 def test_false_echoes_that_come_again_are_told_from_chance() -> None:
     echoes = FalseEchoes()
-    z = np.tile(HERE, (1000, 1))
-    echoes.begun(z, np.full(1000, 0.2))
+    z = np.tile([3000.0, 0.0], (1000, 1))
+    echoes.begun(rings(z), np.full(1000, 0.2))
     echoes.ended(z, np.arange(1000) < 300)
-    assert echoes.again(HERE)[0] == pytest.approx(0.1, abs=0.01)
+    assert echoes.again(RING)[0] == pytest.approx(0.1, abs=0.01)
 
 
 @settings(deadline=None, max_examples=50)
@@ -43,13 +44,14 @@ def test_a_restored_one_goes_on_the_same(rows: list[tuple[float, float, bool]]) 
     z = np.array([(r, 10.0) for r, _, _ in rows]).reshape(-1, 2)
     db, again = np.array([a for _, a, _ in rows]), np.array([b for _, _, b in rows], dtype=np.bool_)
     a = FalseEchoes()
-    a.learn(z, db)
-    a.begun(z, np.full(len(z), 0.1))
+    ring = rings(z)
+    a.learn(ring, db)
+    a.begun(ring, np.full(len(z), 0.1))
     a.ended(z, again)
     b = FalseEchoes.restore(a.state())
     assert b.state() == a.state()
-    assert b.brightness(z, db).tobytes() == a.brightness(z, db).tobytes()
-    assert np.all((a.again(z) > 0.0) & (a.again(z) <= 0.5))
+    assert b.brightness(ring, db).tobytes() == a.brightness(ring, db).tobytes()
+    assert np.all((a.again(ring) > 0.0) & (a.again(ring) <= 0.5))
 
 
 def test_echoes_thin_each_other_out() -> None:

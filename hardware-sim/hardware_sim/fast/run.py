@@ -128,7 +128,7 @@ def _ais(
         if line is not None:
             count["ais"] += 1
             at = round(start + x.t, 4)
-            yield x.t, json.dumps({"type": "ais", "at": at, "source": receiver.name, **line}, ensure_ascii=False) + "\n"
+            yield x.t, _ENCODE({"type": "ais", "at": at, "source": receiver.name, **line}) + "\n"
 
 
 def _ais_event(x: Transmission) -> dict[str, Any] | None:
@@ -140,8 +140,8 @@ def _ais_event(x: Transmission) -> dict[str, Any] | None:
                 "mmsi": p.mmsi,
                 "kind": "sart" if p.sart else kind,
                 "msg_type": number,
-                "lat": round(p.lat * 600_000) / 600_000,
-                "lon": round(p.lon * 600_000) / 600_000,
+                "lat": _wire_deg(p.lat),
+                "lon": _wire_deg(p.lon),
                 "sog_mps": round(ais.wire_knots(p.sog_mps) * KNOT_MPS, 4),
                 "cog_deg": round(p.cog_deg * 10.0) % 3600 / 10.0,
                 "heading_deg": None if p.heading_deg is None else float(round(p.heading_deg) % 360),
@@ -149,7 +149,8 @@ def _ais_event(x: Transmission) -> dict[str, Any] | None:
                 "accurate": p.accurate,
             }
         case ais.Aton() as a:
-            return {"mmsi": a.mmsi, "kind": "aton", "msg_type": 21, "lat": a.lat, "lon": a.lon, "name": a.name.upper()}
+            lat, lon = _wire_deg(a.lat), _wire_deg(a.lon)
+            return {"mmsi": a.mmsi, "kind": "aton", "msg_type": 21, "lat": lat, "lon": lon, "name": a.name.upper()}
         case ais.Static() as s:
             kind = "a" if s.part == 5 else "b"
             if s.part == 24:
@@ -167,6 +168,13 @@ def _ais_event(x: Transmission) -> dict[str, Any] | None:
             return {**told, "name": s.name.upper()[:20]} if s.part == 5 else told
         case _:
             return None
+
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps would make one for each line
+
+
+def _wire_deg(deg: float) -> float:
+    return round(deg * 600_000) / 600_000
 
 
 def _truth(world: World, start: float, duration_s: float) -> Iterator[str]:

@@ -93,9 +93,12 @@ def need(item: dict[str, Any], keys: tuple[str, ...], path: Path) -> None:
         ScoreError: it does.
 
     """
-    who = " ".join(str(x) for x in (item.get("type", "a line"), item.get("id")) if x is not None)
     for key in keys:
         if key not in item:
-            raise ScoreError(f"{path}: {who} lacks `{key}`")
-        if key in NUMBERS and (isinstance(item[key], bool) or not isinstance(item[key], int | float)):
-            raise ScoreError(f"{path}: {who}: `{key}` is a number, not {item[key]!r}")
+            raise ScoreError(f"{path}: {_who(item)} lacks `{key}`")
+        if key in NUMBERS and type(item[key]) not in (float, int):
+            raise ScoreError(f"{path}: {_who(item)}: `{key}` is a number, not {item[key]!r}")
+
+
+def _who(item: dict[str, Any]) -> str:
+    return " ".join(str(x) for x in (item.get("type", "a line"), item.get("id")) if x is not None)

@@ -166,7 +166,7 @@ class _Histories:
         ticks = sorted({float(t["at"]) for t in tracks})
         if tracks and all("type" not in t for t in tracks) and len(ticks) > 1:  # as `vigia replay` writes them
             self._max_age_s = 0.9 * median(b - a for a, b in pairwise(ticks))
-        self._spans = {i: (float(h[0]["at"]), float(h[-1]["at"])) for i, h in self._all.items()}
+        self._times = {i: [float(x["at"]) for x in h] for i, h in self._all.items()}
 
     def __len__(self) -> int:
         return len(self._all)
@@ -175,15 +175,15 @@ class _Histories:
         """(id, where) of every track that counts at `at`."""
         return [
             (i, where)
-            for i, (first, last) in self._spans.items()
-            if first <= at + 1e-6 and at <= last + self._max_age_s
-            if (where := self._where(self._all[i], at)) is not None
+            for i, times in self._times.items()
+            if times[0] <= at + 1e-6 and at <= times[-1] + self._max_age_s
+            if (where := self._where(self._all[i], times, at)) is not None
         ]
 
-    def _where(self, history: list[dict[str, Any]], at: float) -> tuple[float, float] | None:
+    def _where(self, history: list[dict[str, Any]], times: list[float], at: float) -> tuple[float, float] | None:
         """Where a track says its vessel is at `at`, or None when it says nothing."""
-        i = bisect_right(history, at + 1e-6, key=lambda x: float(x["at"])) - 1
-        if i < 0 or at - float(history[i]["at"]) > self._max_age_s or history[i].get("status") in NOT_COUNTED:
+        i = bisect_right(times, at + 1e-6) - 1
+        if i < 0 or at - times[i] > self._max_age_s or history[i].get("status") in NOT_COUNTED:
             return None
         track = history[i]
         e, n = self._site.to_enu(track["lat"], track["lon"])
