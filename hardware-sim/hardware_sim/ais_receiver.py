@@ -51,6 +51,8 @@ def heard(world: World, receiver: AisReceiverTable, start_unix_s: float) -> Iter
 
 def captured(on_air: list[tuple[float, Transmission]]) -> list[Transmission]:
     """What of the messages in one slot, with their distances, is not drowned by another on its channel."""
+    if len(on_air) == 1:
+        return [on_air[0][1]]
     return [
         x
         for distance_m, x in on_air

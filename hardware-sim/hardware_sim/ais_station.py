@@ -184,7 +184,8 @@ class _Station:
         return _slot(self._start, t)
 
     def _on(self, t: float) -> bool:
-        return not any(off <= t < on for off, on in self._vessel.table.ais_off_s)
+        off_s = self._vessel.table.ais_off_s
+        return not off_s or not any(off <= t < on for off, on in off_s)
 
     def _on_air(
         self, t: float, mmsi: int, build: Callable[[], ais.Message], state: State, aerial_m: float | None = None

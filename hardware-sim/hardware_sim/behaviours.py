@@ -50,7 +50,7 @@ def _swayed_at(sways: tuple[Sway, ...], t: float) -> tuple[float, float]:
     way = speed = 0.0
     for s in sways:
         angle = s.omega * t + s.phase
-        way += s.amplitude_m * (math.sin(angle) - math.sin(s.phase))
+        way += s.amplitude_m * (math.sin(angle) - s.at_0)
         speed += s.amplitude_m * s.omega * math.cos(angle)
     return way, speed
 
@@ -59,7 +59,7 @@ def _swayed(sways: tuple[Sway, ...], t: Floats) -> tuple[Floats, Floats]:
     """The same at many times."""
     way, speed = np.zeros_like(t), np.zeros_like(t)
     for s in sways:
-        way += s.amplitude_m * (np.sin(s.omega * t + s.phase) - math.sin(s.phase))
+        way += s.amplitude_m * (np.sin(s.omega * t + s.phase) - s.at_0)
         speed += s.amplitude_m * s.omega * np.cos(s.omega * t + s.phase)
     return way, speed
 

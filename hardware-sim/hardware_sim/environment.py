@@ -10,7 +10,7 @@ Promises:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,10 @@ class Sway:
     amplitude_m: float
     omega: float
     phase: float
+    at_0: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at_0", math.sin(self.phase))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
