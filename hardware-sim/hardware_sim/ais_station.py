@@ -68,8 +68,8 @@ class Transmission:
         return ais.vdm(ais.encoded(self.build()), self.channel, self.mmsi % 10)
 
 
-def reporting_interval_s(ais_class: str, sog_mps: float, turn_dps: float) -> float:
-    """Nominal interval between position reports, seconds."""
+def reporting_interval_s(ais_class: str, sog_mps: float, turn_dps: float, *, at_anchor: bool = False) -> float:
+    """Nominal interval between position reports, seconds. A class A ship at anchor may swing with up to 3 knots."""
     knots = sog_mps / KNOT_MPS
     if ais_class == "AtoN":
         return ATON_INTERVAL_S
@@ -77,7 +77,7 @@ def reporting_interval_s(ais_class: str, sog_mps: float, turn_dps: float) -> flo
         return 30.0 if knots > 2.0 else 180.0
     if ais_class == "B-SO":
         return 180.0 if knots <= 2.0 else 30.0 if knots <= 14.0 else 15.0 if knots <= 23.0 else 5.0
-    if knots <= 0.2:
+    if knots <= (3.0 if at_anchor else 0.2):
         return 180.0
     turning = abs(turn_dps) > 5.0 / 30.0  # 5 degrees off the 30 s mean
     if knots <= 14.0:
@@ -152,7 +152,8 @@ class _Station:
                 nominal += interval
 
     def _interval(self, state: State) -> float:
-        return reporting_interval_s(self._class, state.sog_mps, state.turn_dps)
+        at_anchor = self._vessel.table.behaviour == "anchored"
+        return reporting_interval_s(self._class, state.sog_mps, state.turn_dps, at_anchor=at_anchor)
 
     def statics(self) -> Iterator[Transmission]:
         rng = generator(self._world.seed, "ais-static", self._vessel.id)
@@ -219,7 +220,6 @@ class _Station:
         if sart_mmsi is None and measured >= table.ais_shift_from_s:
             east, north = east + table.ais_shift_m[0], north + table.ais_shift_m[1]
         lat, lon = self._world.geo(east, north)
-        under_way = 0 if state.sog_mps > 0.1 else 1
         return ais.Position(
             mmsi=sart_mmsi or self.mmsi,
             lat=lat,
@@ -228,10 +228,20 @@ class _Station:
             cog_deg=(state.cog_deg + COURSE_SIGMA_DEG * noise[1]) % 360.0,
             heading_deg=state.heading_deg if self._class == "A" and sart_mmsi is None else None,
             turn_dpm=state.turn_dps * 60.0,
-            nav_status=under_way if sart_mmsi is None else SART_NAV_STATUS,
+            nav_status=self._nav_status(state) if sart_mmsi is None else SART_NAV_STATUS,
             utc_second=int(self._start + measured) % 60,
             ais_class="A" if sart_mmsi is not None else self._class,
         )
+
+    def _nav_status(self, state: State) -> int:
+        """ITU-R M.1371-5, table 45: under way, at anchor, moored, engaged in fishing."""
+        match self._vessel.table.behaviour:
+            case "anchored":
+                return 1
+            case "fishing":
+                return 7
+            case _:
+                return 0 if state.sog_mps > 0.1 else 5
 
     def _aton(self, t: float) -> ais.Aton:
         state = self._vessel.at(t)

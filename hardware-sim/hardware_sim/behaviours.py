@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from hardware_sim.vessels import VesselClass
 
 SWING_S = (140.0, 310.0)
-"""Periods of a ship's yawing about its anchor and of its slow surging."""
+"""Periods of a small craft's yawing about its anchor and of its slow surging; those of ships are longer, by this:"""
+SWING_MPS = 0.25
+"""The fastest that a vessel yaws about its anchor, and surges."""
 
 
 def _moving(east_m: Floats, north_m: Floats, v_east: Floats, v_north: Floats, heading_deg: Floats | None) -> States:
@@ -197,7 +199,7 @@ def motion(
     weather, tide = sea
     match table.behaviour:
         case "anchored":
-            return _anchored(table.route_m[0], kind, weather, rng)
+            return _anchored(table.route_m[0], table.length_m or kind.length_m, weather, rng)
         case "drifting":
             taken = environment.drift(weather, tide, kind.leeway)
             return Floating(point=table.route_m[0], drift=taken, heading_deg=_beam_on(weather), always=True)
@@ -261,13 +263,13 @@ def _with_wander(line: Motion, wander_m: float, rng: np.random.Generator) -> Wan
     return Wandering(line=line, east=sways(), north=sways())
 
 
-def _anchored(point: Point, kind: VesselClass, weather: WeatherTable, rng: np.random.Generator) -> Floating:
+def _anchored(point: Point, length_m: float, weather: WeatherTable, rng: np.random.Generator) -> Floating:
     """Yaws across the wind by half its length, surges by a sixth; heads into the wind."""
     across, along = math.radians(weather.wind_from_deg + 90.0), math.radians(weather.wind_from_deg)
-    sizes, phases = (kind.length_m / 2.0, kind.length_m / 6.0), rng.uniform(0.0, 2.0 * math.pi, 2)
+    sizes, phases = (length_m / 2.0, length_m / 6.0), rng.uniform(0.0, 2.0 * math.pi, 2)
     east, north = [], []
     for direction, size, period, phase in zip((across, along), sizes, SWING_S, phases, strict=True):
-        omega = 2.0 * math.pi / period
+        omega = min(2.0 * math.pi / period, SWING_MPS / size)
         east.append(Sway(amplitude_m=size * math.sin(direction), omega=omega, phase=float(phase)))
         north.append(Sway(amplitude_m=size * math.cos(direction), omega=omega, phase=float(phase)))
     drift = Drift(east_mps=0.0, north_mps=0.0, east=tuple(east), north=tuple(north))

@@ -58,7 +58,8 @@ class WeatherTable(Table):
 class LookTable(Table):
     """What stands before the camera and behind the sea, what it burns in, and how good it is, as the renderer has it.
 
-    `land_range_m`, `ridge` (how tall), `ridge_layers` and `urban` (how much is built over) are of the weather's `land`.
+    `swell_m` goes with the sea state when it is left out. `land_range_m`, `ridge` (how tall), `ridge_layers` and
+    `urban` (how much is built over) are of the weather's `land`.
     A text of `overlay_text` with strftime's codes (`%H:%M:%S`) is a clock: the scenario's UTC, picture by picture.
     Pixels are the picture's.
     """
@@ -72,7 +73,7 @@ class LookTable(Table):
     ridge_layers: int = Field(default=2, ge=1, le=6)
     urban: Share = 0.0
     cloud_layers: int = Field(default=2, ge=1, le=6)
-    swell_m: float = Field(default=0.5, ge=0.0, le=8.0)
+    swell_m: float | None = Field(default=None, ge=0.0, le=8.0)
     lens_drops: Share = 0.0
     salt: Share = 0.0
     defocus_px: float = Field(default=0.0, ge=0.0, le=20.0)
@@ -112,7 +113,8 @@ class VesselTable(Table):
     `start_s` is when it is at its first waypoint, or `arrive_s` when it has come to rest at the end of its first leg;
     `moored`: it lies at its first waypoint until then, instead of coming in along its first leg.
     `ais_off_s`: spans without AIS. `ais_shift_m`: by how much its AIS lies from `ais_shift_from_s` on. `sart_mmsi`: an
-    AIS-SART is switched on at `sart_from_s`. `wander_m`: how far the helm lets it off its line.
+    AIS-SART is switched on at `sart_from_s`. `wander_m`: how far the helm lets it off its line. `lights`: whether it
+    shows any at dusk and by night.
     """
 
     name: str = Field(min_length=1, max_length=40)
@@ -139,6 +141,7 @@ class VesselTable(Table):
     sart_mmsi: int | None = Field(default=None, ge=970_000_000, le=970_999_999)
     sart_from_s: float = 0.0
     length_m: Positive | None = None
+    lights: bool = True
 
     @property
     def legs(self) -> tuple[LegTable, ...]:

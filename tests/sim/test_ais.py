@@ -300,3 +300,21 @@ def test_a_base_station_tells_the_time_every_ten_seconds() -> None:
         assert 0.0 <= start + x.t - at.timestamp() < 1.0
         assert world.scenario.site.lat == pytest.approx(got["lat"], abs=0.01)
     assert [b.t - a.t for (a, _), (b, _) in pairwise(said)] == pytest.approx([10.0] * (len(said) - 1), abs=0.03)
+
+
+def test_ships_say_what_they_do_and_at_anchor_every_three_minutes() -> None:
+    base = scenario.load("storm")
+    boat = VesselTable(name="Boat", kind="trawler", behaviour="fishing", route_m=((0, 4000),), speed_mps=2.0,
+                       ais="A", mmsi=224_310_199)  # fmt: skip
+    world = World(base.model_copy(update={"vessel": (*base.vessel, boat), "expect": ()}), 1)
+    said: dict[int, list[int]] = {}
+    for x in takewhile(lambda x: x.t < 1080.0, ais_station.transmissions(world, 1.75e9)):
+        message = x.build()
+        if isinstance(message, ais.Position):
+            said.setdefault(x.mmsi, []).append(message.nav_status)
+    riding, tug = said[224_310_151], said[224_310_150]
+    assert set(riding) == {1}
+    assert 5 <= len(riding) <= 7
+    assert set(tug) == {0}
+    assert len(tug) > 90
+    assert set(said[224_310_199]) == {7}

@@ -98,6 +98,14 @@ def test_anchored_stays_within_a_length_and_heads_into_the_wind() -> None:
     assert set(s.heading_deg.tolist()) == {270.0}
 
 
+@pytest.mark.parametrize("kind", ["panga", "trawler", "tanker"])
+def test_at_anchor_a_big_ship_swings_no_faster_than_a_small_one(kind: str) -> None:
+    table = VesselTable(name="a", kind=kind, behaviour="anchored", route_m=((0, 5000),))
+    s = behaviours.motion(table, CLASSES[kind], SEA, generator(1, "a")).many(np.arange(0.0, 14_400.0, 5.0))
+    assert s.sog_mps.max() <= math.hypot(behaviours.SWING_MPS, behaviours.SWING_MPS) + 1e-9
+    assert s.sog_mps.max() > 0.05
+
+
 def test_a_tow_follows_its_tug() -> None:
     base = load("harbour-mouth").model_dump()
     tug = {"name": "Tug", "kind": "tug", "route_m": ((0, 0), (0, 4000)), "speed_mps": 4.0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -20,7 +21,8 @@ from agent.drivers.camera.open import open_camera
 from agent.transport.base import EndOfData
 from hardware_sim import scenario
 from hardware_sim.cli import main
-from hardware_sim.devices.view import conditions, drawn, rain_visibility_m
+from hardware_sim.devices.view import View, conditions, drawn, rain_visibility_m
+from hardware_sim.tables import TideTable
 from hardware_sim.world import World
 
 if TYPE_CHECKING:
@@ -300,3 +302,30 @@ def test_a_camera_whose_clock_is_wrong_burns_in_the_wrong_time(tmp_path: Path) -
 def test_birds_fly_in_the_picture() -> None:
     gulls = next(v for v in drawn(World(scenario.load("quiet-day"), 0), 30.0) if v.kind == "bird")
     assert gulls.up_m > 5.0
+
+
+def test_at_low_water_the_camera_stands_higher_over_the_sea() -> None:
+    """4 m of tide under a mast of 20: what floats 1 km off lies 0.24 degrees lower in the picture."""
+    base = scenario.load("harbour-mouth")
+    buoy = base.vessel[0].model_copy(update={"kind": "ferry", "route_m": ((-500.0, 866.0),), "speed_mps": 0.0})
+    tide = TideTable(range_m=4.0, high_water_s=0.0)
+    update: dict[str, Any] = {"vessel": (buoy,), "tide": tide, "expect": (), "forbid": ()}
+    view = View(World(base.model_copy(update=update), 1))
+    low_water_s = 12.4206 * 1800.0
+    (high,), (low,) = (view.picture(t).boxes for t in (0.0, low_water_s))
+    c = base.camera
+    px_per_rad = c.width_px / 2.0 / math.tan(math.radians(c.hfov_deg / 2.0))
+    assert low.y1 - high.y1 == pytest.approx(px_per_rad * 4.0 / 1000.0, rel=0.15)
+
+
+def test_swell_goes_with_the_sea_state_unless_it_is_told() -> None:
+    calm, storm = (conditions(scenario.load(name), 1).swell_m for name in ("quiet-day", "storm"))
+    assert calm < 0.1
+    assert storm > 1.5
+    look = scenario.load("storm").look.model_copy(update={"swell_m": 0.2})
+    assert conditions(scenario.load("storm").model_copy(update={"look": look}), 1).swell_m == 0.2
+
+
+def test_who_shows_no_lights_is_drawn_without_them() -> None:
+    lit = {v.id: v.lights for v in drawn(World(scenario.load("night-run"), 1), 600.0)}
+    assert lit == {"Panga": False, "Santa Marta": True, "Rompiente": True}

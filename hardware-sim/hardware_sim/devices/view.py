@@ -37,6 +37,10 @@ CONTRAST_THRESHOLD = -math.log(0.02)  # Koschmieder's: visibility is where 2 % o
 DB_PER_NEPER = 10.0 / math.log(10.0)
 CLOSED_SKY_MM_H = 0.5
 FOG_M = 1000.0  # the WMO's
+WAVES_M = (0.05, 0.3, 0.88, 1.88, 3.25, 5.0)
+"""Significant heights in the middle of sea states 1 to 6 (WMO code table 3700)."""
+TIDE_STEP_M = 0.1
+"""The camera's height over the sea is made anew when the tide has changed it by so much."""
 CLEARING_M = 60.0
 """Nothing of a coast is drawn nearer than this: a mast is set up where it has a view."""
 BIRD_UP_M = 15.0
@@ -48,7 +52,7 @@ class View:
 
     def __init__(self, world: World, detail: str = "live") -> None:
         self._world, self._detail = world, detail
-        self._made_for = (False, 0.0)
+        self._made_for = (False, 0.0, 0.0)
         self._renderer = self._new_renderer()
 
     def picture(self, t_s: float, lens: str = "clear", knock_deg: float = 0.0, clock_s: float = 0.0) -> Rendered:
@@ -56,17 +60,20 @@ class View:
 
         `clock_s`: how far its own clock is ahead.
         """
-        if self._made_for != (lens == "salted", knock_deg):
-            self._made_for = (lens == "salted", knock_deg)
+        tide_m = round(self._world.tide_m(t_s) / TIDE_STEP_M) * TIDE_STEP_M
+        if self._made_for != (lens == "salted", knock_deg, tide_m):
+            self._made_for = (lens == "salted", knock_deg, tide_m)
             self._renderer = self._new_renderer()
         self._renderer.conditions.overlay_text = burnt_in(self._world.scenario, t_s + clock_s)
         seen = self._renderer.render(drawn(self._world, t_s), t_s)
         return dataclasses.replace(seen, image=exposed(seen.image, lens))
 
     def _new_renderer(self) -> Renderer:
-        salted, knock_deg = self._made_for
+        salted, knock_deg, tide_m = self._made_for
         straight = pose(self._world.scenario)
-        looks = dataclasses.replace(straight, bearing_deg=(straight.bearing_deg + knock_deg) % 360.0)
+        looks = dataclasses.replace(
+            straight, bearing_deg=(straight.bearing_deg + knock_deg) % 360.0, height_m=straight.height_m - tide_m
+        )
         weather = conditions(self._world.scenario, self._world.seed)
         if salted:
             weather = dataclasses.replace(weather, salt=0.9, lens_drops=0.6)  # whatever the scenario's [look] says
@@ -127,8 +134,14 @@ def conditions(scenario: Scenario, seed: int) -> Conditions:
         land=w.land,
         seed=seed,
         overlay_style=seed,
-        **{**look, "lens_drops": max(look["lens_drops"], 0.4 * rain)},
+        **{**look, "lens_drops": max(look["lens_drops"], 0.4 * rain), "swell_m": swell_m(scenario)},
     )
+
+
+def swell_m(scenario: Scenario) -> float:
+    """Height of the swell beside the wind's own waves: `[look]`'s, or half of what the sea state stands for."""
+    told = scenario.look.swell_m
+    return WAVES_M[scenario.weather.sea_state - 1] / 2.0 if told is None else told
 
 
 def ground(world: World) -> Ground | None:
@@ -177,7 +190,7 @@ def drawn(world: World, t_s: float) -> list[Drawn]:
                 beam_m=v.beam_m,
                 height_m=v.kind.height_m,
                 up_m=BIRD_UP_M if v.table.kind == "bird" and s.sog_mps > 0.0 else 0.0,
-                lights=world.scenario.weather.light in ("dusk", "night"),
+                lights=v.table.lights and world.scenario.weather.light in ("dusk", "night"),
             )
         )
     return out
