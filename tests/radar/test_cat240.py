@@ -230,6 +230,35 @@ def test_radars_without_end_are_refused() -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from([1, 1, 1, 1, 0, 3]), st.sampled_from([16, 16, 16, 0, 40_000]), st.sampled_from([3, 4]),
+            st.sampled_from([7, 8, 9]), st.sampled_from([0, 0, 0, 0, 20]), st.sampled_from([False, False, False, True]),
+        ),
+        max_size=30,
+    ),
+    options=st.sampled_from([{}, {"nearest": "low"}, {"time": "message"}, {"range_bias_m": 5.0}, {"zero": "bow"}]),
+)  # fmt: skip
+def test_the_short_way_for_the_usual_message_gives_what_the_long_way_gives(
+    steps: list[tuple[int, int, int, int, int, bool]], options: dict[str, Any]
+) -> None:
+    usual, long = (Cat240Decoder("radar", Cat240Options(**options)) for _ in range(2))
+    number, azimuth = 2, 0
+    steps = [(1, 16, 4, 9, 0, False)] * 2 + steps  # whole radials, as the stream of nearly every radar begins
+    for step, turned, resolution, cells, start, cut in steps:
+        number, azimuth = number + step, (azimuth + turned) % 65536
+        fields: dict[str, Any] = {"number": number, "azimuth": azimuth, "resolution": resolution, "start": start}
+        octets = bytes((37 * n + number) % 256 for n in range(-(-cells * (4 if resolution == 3 else 8) // 8)))
+        message = video(octets, cells, **fields)[: -5 if cut else None]
+        other = video(octets, cells, **fields, extra={"SP": b"\x02\x00"})[: -5 if cut else None]  # never the short way
+        a, b = list(usual.decode(message, AT, PORT)), list(long.decode(other, AT, PORT))
+        assert [(s[:6], s.samples.tolist(), s[7:]) for s in a] == [(s[:6], s.samples.tolist(), s[7:]) for s in b]
+        assert not any(s.samples.flags.writeable for s in a)
+    assert {**usual.counters, "bytes": 0} == {**long.counters, "bytes": 0}
+
+
+@settings(deadline=None, max_examples=60)
+@given(
     cells=st.lists(st.integers(0, 255), min_size=1, max_size=300).map(bytes),
     azimuth=st.integers(0, 65535), start=st.integers(0, 1000), cell=st.integers(1, 2**32 - 1),
     blocks=st.sampled_from([4, 64]), nano=st.booleans(), tod=st.sampled_from([None, 0, 0xA8BFFF]),

@@ -24,7 +24,7 @@ import bz2
 import lzma
 import struct
 import zlib
-from binascii import hexlify
+from codecs import charmap_decode, utf_16_le_encode
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from agent.messages import Stamp
 
     _Cells = tuple[NDArray[np.uint8], int]  # the cells of a message, and the highest value of their coding
+    # of a message: size, radar, cells, octets of 4-bit cells or 0, highest value, seconds of a cell, range, their end
+    _Layout = tuple[int, "_Source", int, int, int, float, float, int]
 
 CATEGORY = 240
 HALF_LIGHT_MPS = 299_792_458.0 / 2.0
@@ -51,6 +53,7 @@ MAX_CELLS = 1 << 16  # of one spoke; 32 bits times this is four times what a mes
 SUMMARY, VIDEO = 1, 2
 _NUMBERS = 1 << 32  # the message sequence identifier's period
 _XZ_MEMORY = 64 << 20
+_HALF_STEP_DEG = 180.0 / 65536.0
 _WIDEST = 65536 // 16  # of a radial, in the azimuth's units; to the left where the antenna turns that way
 PROFILE: Profile = (
     ("010", 2), ("000", 1), ("020", 4), ("030", Repeated(1)), ("040", 12), ("041", 12), ("048", 2),
@@ -58,7 +61,7 @@ PROFILE: Profile = (
     ("SP", Explicit()),
 )  # fmt: skip
 _HEADER = struct.Struct(">HHII")
-_tuple = tuple.__new__
+_tuple, _frombuffer, _OCTET = tuple.__new__, np.frombuffer, np.uint8  # looked up once, not for each message
 # what practically every video message holds: 010, 000, 020, 040 or 041, 048, 049, 050 or 051 or 052, perhaps 140
 _COMMON = struct.Struct(">BBBIHHIIBBHBHB")  # up to the count of blocks
 _COMMON_FSPEC = {
@@ -68,7 +71,12 @@ _COMMON_FSPEC = {
 }
 _FIRST = 5  # where the items of a record with two FSPEC octets begin
 _VIDEO_AT = _FIRST + _COMMON.size
-_DIGITS = bytes.maketrans(b"0123456789abcdef", bytes(range(16)))
+# of these octets only the number and the azimuths change from radial to radial: the others are looked at once
+_NUMBER_AT, _TURN = 8, struct.Struct(">IHH")
+_LAYOUT_AT = _NUMBER_AT + _TURN.size
+_MAX_LAYOUTS = 64
+# an octet's two cells as one character: for a few hundred octets the codecs are the fastest look-up there is
+_PAIRS = "".join(chr(octet >> 4 | (octet & 15) << 8) for octet in range(256))
 _BITS = {1: 1, 2: 2, 3: 4, 4: 8, 5: 16, 6: 32}
 
 
@@ -105,6 +113,7 @@ class Cat240Decoder(AsterixDecoder[Spoke], VideoDecoder):
         super().__init__(source, options)
         self.summary = ""  # what the radar last said of its video
         self._sources: dict[tuple[str, int, int], _Source] = {}
+        self._layouts: dict[tuple[str, bytes], _Layout] = {}  # of whole radials, neither compressed nor corrected
         o = self.options
         self._arrival = o.time == "arrival"
         self._high_first = o.nearest == "high"
@@ -120,21 +129,71 @@ class Cat240Decoder(AsterixDecoder[Spoke], VideoDecoder):
                 yield source.last
 
     def decode(self, data: bytes, at: Stamp, stream: str = "") -> Iterator[Spoke]:
-        """Spokes in `data`. A datagram of one usual message, which nearly all are, takes the short way."""
-        try:
-            found = self._common(data, at, stream) if stream and not self.closed else None
-        except ProtocolError as e:
-            self._broken(e)
-            found = ()
-        if found is None:
+        """Spokes in `data`. The next radial of a turn, as nearly all datagrams are, takes the short way."""
+        known = spoke = None
+        if self._layouts and stream:
+            known = self._layouts.get((stream, data[:_NUMBER_AT] + data[_LAYOUT_AT:_VIDEO_AT]))
+            spoke = None if known is None else self._next(known, data, at)
+        counters = self.counters
+        found: Iterable[Spoke] | None = ()
+        if spoke is not None:
+            counters["records"] += 1
+            found = (spoke,)
+        elif self.closed or not stream:
             return super().decode(data, at, stream)
-        self.counters["bytes"] += len(data)
-        self.counters["units"] += 1
+        else:
+            try:
+                found = self._common(data, at, stream)
+            except ProtocolError as e:
+                self._broken(e)
+            if found is None:
+                return super().decode(data, at, stream)
+        counters["bytes"] += len(data)
+        counters["units"] += 1
         return iter(found)
+
+    def close(self) -> None:
+        """No more measurements. Idempotent."""
+        super().close()
+        self._layouts.clear()
 
     def _decode_unit(self, unit: bytes, at: Stamp, stream: str) -> Iterable[Spoke]:
         found = self._common(unit, at, stream)
         return self._any(unit, at, stream) if found is None else found
+
+    def _next(self, known: _Layout, unit: bytes, at: Stamp, samples: NDArray[np.uint8] | None = None) -> Spoke | None:
+        """The next whole radial of a turn whose layout is known; None, with nothing changed, if it is not exactly that.
+
+        All that `_take` would do is done here, without its calls: they take longer than the cells.
+        """
+        size, source, cells, fours, top, cell_s, range_m, timed_at = known
+        number, start_az, end_az = _TURN.unpack_from(unit, _NUMBER_AT)
+        antenna, degrees = source.antenna, (start_az + end_az) * _HALF_STEP_DEG
+        if (
+            len(unit) != size or number != antenna.number + 1 or degrees < antenna.angle_deg
+            or not 0 <= end_az - start_az <= _WIDEST
+        ):  # fmt: skip
+            return None
+        if samples is None and not fours:
+            samples = _frombuffer(unit, _OCTET, cells, _VIDEO_AT)
+        elif samples is None:
+            pairs, _ = charmap_decode(unit[_VIDEO_AT : _VIDEO_AT + fours], "strict", _PAIRS)
+            samples = _frombuffer(utf_16_le_encode(pairs)[0], _OCTET, cells)
+        at_s = at.t_s if self._arrival else moment_s(unit[timed_at:] or None, at, "message")
+        heading_deg = self._heading_deg if self._heading_deg is not None else self._no_heading(at_s)
+        antenna.number, antenna.angle_deg = number, degrees
+        antenna.spokes += 1
+        self.counters["spokes"] += 1
+        # as a tuple: by place or by name costs more
+        spoke = _tuple(
+            Spoke,
+            (
+                at_s, antenna.source, antenna.stream, degrees, heading_deg, range_m, samples, VIDEO, number, True, top,
+                None,
+            ),
+        )  # fmt: skip
+        source.last, source.start_az, source.end, source.cell_s = spoke, start_az, cells, cell_s
+        return spoke
 
     def _common(self, unit: bytes, at: Stamp, stream: str) -> Iterable[Spoke] | None:
         """A block of one record with the usual items, in one step; None if it is not exactly that."""
@@ -151,17 +210,21 @@ class Cat240Decoder(AsterixDecoder[Spoke], VideoDecoder):
             return None
         self.counters["records"] += 1
         cells = high << 16 | low
-        plain = packed < 0x80 and start + cells <= MAX_CELLS
-        if plain and code == 4 and cells <= octets:
-            video = np.frombuffer(unit, np.uint8, cells, _VIDEO_AT), 255
-        elif plain and code == 3 and cells <= 2 * octets and self._high_first:
-            digits = hexlify(unit[_VIDEO_AT : _VIDEO_AT + (cells + 1 >> 1)])  # a cell each: faster than any arithmetic
-            video = np.frombuffer(digits.translate(_DIGITS), np.uint8, cells), 15
-        else:
-            video = self._samples(unit, _VIDEO_AT, octets, cells, code, start, packed=packed >= 0x80)
+        video = self._samples(unit, _VIDEO_AT, octets, cells, code, start, packed=packed >= 0x80)
         source = self._sources.get((stream, sac, sic)) or self._source(stream, sac, sic)
+        cell_s = cell * unit_s
+        if source.splits is False and start == 0 and cells * cell > 0 and not self._corrected:
+            fours = cells + 1 >> 1 if code == 3 else 0
+            layout = size, source, cells, fours, video[1], cell_s, cell_s * HALF_LIGHT_MPS * cells, end
+            spoke = self._next(layout, unit, at, video[0])
+            if packed < 0x80 and (code == 4 or (code == 3 and self._high_first)):
+                if len(self._layouts) >= _MAX_LAYOUTS:  # a hostile sender cannot make us remember a million
+                    self._layouts.clear()
+                self._layouts[stream, unit[:_NUMBER_AT] + unit[_LAYOUT_AT:_VIDEO_AT]] = layout
+            if spoke is not None:
+                return (spoke,)
         at_s = at.t_s if self._arrival else moment_s(unit[end:] or None, at, "message")
-        return self._take(source, number, start_az, end_az, start, cell * unit_s, video, at_s)
+        return self._take(source, number, start_az, end_az, start, cell_s, video, at_s)
 
     def _any(self, unit: bytes, at: Stamp, stream: str) -> Iterator[Spoke]:
         if not self._known(unit):
@@ -231,24 +294,7 @@ class Cat240Decoder(AsterixDecoder[Spoke], VideoDecoder):
     ) -> Iterable[Spoke]:  # fmt: skip
         """Spokes that this message completes: its own, or the one before it in a stream that splits radials."""
         antenna, degrees = source.antenna, middle_deg(start_az, end_az)
-        if number == antenna.number + 1 and degrees >= antenna.angle_deg:  # what `note` would do, without the call
-            antenna.number, antenna.angle_deg = number, degrees
-            antenna.spokes += 1
-            self.counters["spokes"] += 1
-        else:
-            antenna.note(self, number, _NUMBERS, degrees, at_s)
-        if start or source.splits is not False:
-            return self._assemble(source, number, start_az, degrees, start, cell_s, video, at_s)
-        samples, top = video
-        spoke = self._spoke(antenna, number, degrees, cell_s, samples, top, at_s)
-        source.last, source.start_az, source.end, source.cell_s = spoke, start_az, len(samples), cell_s
-        return (spoke,)
-
-    def _assemble(
-        self, source: _Source, number: int, start_az: int, degrees: float, start: int, cell_s: float, video: _Cells,
-        at_s: float,
-    ) -> Iterable[Spoke]:  # fmt: skip
-        """The same where a radial begins away from the antenna, or may come in parts."""
+        antenna.note(self, number, _NUMBERS, degrees, at_s)
         samples, top = video
         goes_on = start > 0 and start_az == source.start_az and start >= source.end > 0 and cell_s == source.cell_s
         last = source.last if source.waits or goes_on else None
@@ -259,6 +305,7 @@ class Cat240Decoder(AsterixDecoder[Spoke], VideoDecoder):
                 self.counters["holes"] += start > source.end
                 self.counters["radials_joined"] += 1
                 at_s, source.splits = last.at_s, True
+                self._layouts.clear()  # they are of whole radials
             samples = np.concatenate((front, samples))
             samples.setflags(write=False)
         spoke = self._spoke(source.antenna, number, degrees, cell_s, samples, top, at_s)
