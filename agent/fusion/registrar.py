@@ -4,7 +4,8 @@ Promises:
 - a correction is applied only while its estimate is trusted (agent/fusion/registration.py), and comes in steps so small
   that no track is torn from its echo; an estimate that loses trust leaves what was applied as it is;
 - offsets are counted against what the radar says itself, whatever is applied; those of an hour count;
-- only contacts that one radar alone sees, and ships under way that have just reported, are compared.
+- ships under way that have just reported are compared with contacts that this radar sees; where others see them, too,
+  with where its own plots lie beside the contact, which is then between what all of them show.
 """
 
 from __future__ import annotations
@@ -79,8 +80,14 @@ class Registrar:
             if s.kind in ("a", "b") and now_s - s.t_s <= FRESH_S and math.hypot(x[i, 2], x[i, 3]) >= UNDER_WAY_MPS
         ]  # fmt: skip
         for source in radars:
-            alone = [k for k, names in enumerate(contacts.sources) if names == (source,)]
-            rows = np.array([k for k in alone if contacts.confirmed[k] and not contacts.coasting[k]], dtype=np.int64)
+            aside = contacts.aside.get(source)
+            if aside is None:
+                continue
+            rows = np.array([
+                k for k, names in enumerate(contacts.sources)
+                if (names == (source,) or (source in names and aside[k, 2] >= LOOKS))
+                and contacts.confirmed[k] and not contacts.coasting[k]
+            ], dtype=np.int64)  # fmt: skip
             if len(rows) and teach:
                 self._compare(source, now_s, contacts, rows, stations, x, teach)
         if now_s - self._estimate_s >= ESTIMATE_S:
@@ -97,8 +104,10 @@ class Registrar:
     ) -> None:  # fmt: skip
         m, deg = self.applied(source)
         pairs = self._pairs.setdefault(source, {})
-        far = np.hypot(contacts.x[rows, 0], contacts.x[rows, 1]) + m
-        bearing = np.degrees(np.arctan2(contacts.x[rows, 0], contacts.x[rows, 1])) + deg
+        shared = np.array([len(contacts.sources[k]) > 1 for k in rows.tolist()])
+        x_m, y_m = (contacts.x[rows, :2] + np.where(shared[:, None], contacts.aside[source][rows, :2], 0.0)).T
+        far = np.hypot(x_m, y_m) + m
+        bearing = np.degrees(np.arctan2(x_m, y_m)) + deg
         for i in teach:
             ship_m, ship_deg = math.hypot(x[i, 0], x[i, 1]), math.degrees(math.atan2(x[i, 0], x[i, 1]))
             if not NEAR_M <= ship_m <= FAR_M:

@@ -18,6 +18,7 @@ from agent.tracking.arrays import dump, load
 if TYPE_CHECKING:
     from agent.tracking.arrays import Bits, Bools, Floats, Ints
 
+ASIDE_HITS = 10  # over which a sensor's distance from a track is averaged
 CAMERA_WINDOW_S = 1.0
 CAMERA_FACTOR = 2  # a camera needs twice the hits of twice the windows
 
@@ -48,7 +49,8 @@ class History:
     """What one sensor saw of each track. Rows go with the track table's rows.
 
     `bits`: bit 0 is the newest window; `age`: windows since its first hit; `last_s`: its newest hit (-inf: none);
-    `mark_s`: where the newest window began; `active`: whether this sensor still sees the track.
+    `mark_s`: where the newest window began; `active`: whether this sensor still sees the track; `aside` (n, 3): how
+    far east and north of the track its plots lie in the mean, and of how many: the track is also what others show.
     """
 
     bits: Bits
@@ -56,19 +58,20 @@ class History:
     last_s: Floats
     mark_s: Floats
     active: Bools
+    aside: Floats
 
     @classmethod
     def empty(cls, n: int) -> History:
         """For `n` tracks that the sensor has not seen."""
         return cls(
             bits=np.zeros(n, dtype=np.uint64), age=np.zeros(n, dtype=np.int64), last_s=np.full(n, -np.inf),
-            mark_s=np.full(n, -np.inf), active=np.zeros(n, dtype=np.bool_),
+            mark_s=np.full(n, -np.inf), active=np.zeros(n, dtype=np.bool_), aside=np.zeros((n, 3)),
         )  # fmt: skip
 
     def keep(self, rows: Bools) -> None:
         """Only these rows."""
         self.bits, self.age, self.last_s = self.bits[rows], self.age[rows], self.last_s[rows]
-        self.mark_s, self.active = self.mark_s[rows], self.active[rows]
+        self.mark_s, self.active, self.aside = self.mark_s[rows], self.active[rows], self.aside[rows]
 
     def grow(self, n: int) -> None:
         """`n` more rows, unseen."""
@@ -78,6 +81,7 @@ class History:
         self.last_s = np.concatenate((self.last_s, new.last_s))
         self.mark_s = np.concatenate((self.mark_s, new.mark_s))
         self.active = np.concatenate((self.active, new.active))
+        self.aside = np.concatenate((self.aside, new.aside))
 
     def record(self, hit: Bools, at_s: float, policy: Policy) -> Bools:
         """One look of the sensor. Returns the rows for which a new window began."""
@@ -86,6 +90,7 @@ class History:
         new: Bools = ((self.active | hit) & begun) | fresh
         self.bits = np.where(fresh, np.uint64(0), self.bits)
         self.age = np.where(fresh, 0, self.age)
+        self.aside[fresh] = 0.0
         shifted = np.where(new, self.bits << np.uint64(1), self.bits)
         self.bits = np.bitwise_or(shifted, hit.astype(np.uint64))
         self.age = np.where(new, np.minimum(self.age + 1, 64), self.age)
@@ -93,6 +98,12 @@ class History:
         self.last_s = np.where(hit, at_s, self.last_s)
         self.active = self.active | hit
         return new
+
+    def lies(self, rows: Ints, off: Floats) -> None:
+        """A plot of this sensor lay `off` (n, 2) from each of `rows`."""
+        n = np.minimum(self.aside[rows, 2] + 1.0, ASIDE_HITS)
+        self.aside[rows, :2] += (off - self.aside[rows, :2]) / n[:, None]
+        self.aside[rows, 2] = n
 
     def confirmable(self, policy: Policy) -> tuple[Bools, Bools]:
         """(reached M of N, can still reach it), per row."""
@@ -120,10 +131,10 @@ class History:
 
     def state(self) -> list[Any]:
         """For the checkpoint."""
-        return [dump(self.bits), dump(self.age), dump(self.last_s), dump(self.mark_s), dump(self.active)]
+        return [dump(a) for a in (self.bits, self.age, self.last_s, self.mark_s, self.active, self.aside)]
 
     @classmethod
     def restore(cls, data: Any) -> History:
         """What `state` was made of."""
-        bits, age, last_s, mark_s, active = (load(a) for a in data)
-        return cls(bits=bits, age=age, last_s=last_s, mark_s=mark_s, active=active)
+        bits, age, last_s, mark_s, active, aside = (load(a) for a in data)
+        return cls(bits=bits, age=age, last_s=last_s, mark_s=mark_s, active=active, aside=aside)

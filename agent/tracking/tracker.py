@@ -72,7 +72,8 @@ class Source:
 class Contacts:
     """All named contacts with a position, predicted to one time: rows as in the table.
 
-    `sources` see the contact now; `share`: the best sensor's hits among its newest ten looks, 0..1.
+    `sources` see the contact now; `share`: the best sensor's hits among its newest ten looks, 0..1. `aside`: of each
+    sensor, how far from the contact its plots lie (History.aside).
     """
 
     row: Ints
@@ -84,6 +85,7 @@ class Contacts:
     static: Bools
     sources: list[tuple[str, ...]]
     share: list[float]
+    aside: dict[str, Floats]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +188,7 @@ class Tracker:
         return Contacts(
             row=row, id=tab.id[row], x=ahead.x, p=ahead.p, confirmed=tab.confirmed[row],
             coasting=now_s - tab.hit_s[row] > quiet, static=still, sources=self._sources(row), share=self._best(row),
+            aside={s: h.aside[row] for s, h in tab.seen.items()},
         )  # fmt: skip
 
     def _sources(self, rows: Ints) -> list[tuple[str, ...]]:
@@ -252,7 +255,8 @@ class Tracker:
         free = (owner < 0).nonzero()[0]
         density.learn(ring[free], sector[free])
         rows, cols, log = self._tentative(ahead, z, r, free, at_s)
-        missed = ~tab.confirmed
+        # a miss counts against what this radar has seen: another one may reach farther
+        missed = ~tab.confirmed & tab.history(source).active
         missed[rows] = False
         tab.score[missed] += math.log(1.0 - PD_NEW)
         # what is false here is a chance echo, or one that has come again and lies as near as a vessel's would
@@ -315,7 +319,9 @@ class Tracker:
         first = best[first_of_each(what[best])]
         sure = first[total[what[first]] >= OWN]
         owner[what[sure]] = firm[who[sure]]
-        won[firm[row[beta >= OWN]]] = True
+        own_row, own_col = firm[row[beta >= OWN]], col[beta >= OWN]
+        won[own_row] = True
+        history.lies(own_row, z[own_col] - tab.x[own_row, :2])
         return won
 
     def _fixed(self, rows: Ints, at_s: float) -> None:

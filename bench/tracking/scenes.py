@@ -100,7 +100,7 @@ def _anywhere(rng: Generator, low_m: float, high_m: float) -> tuple[float, float
     return r * math.sin(b), r * math.cos(b)
 
 
-def _vessel(rng: Generator, reach_m: float, until_s: float) -> _Target:
+def vessel(rng: Generator, reach_m: float, until_s: float) -> _Target:
     """One of an ordinary day: ships on their way, boats that turn and stop, some at anchor, one in ten fast."""
     x, y = _anywhere(rng, 1000.0, reach_m)
     kind = rng.random()
@@ -187,7 +187,7 @@ def _plots(
     for (x, y, _, _), level in zip(states, db, strict=True):
         if rng.random() < sea.pd:
             rows.append([math.hypot(x, y), math.degrees(math.atan2(x, y)), level + rng.normal(0.0, TARGET_SPREAD_DB)])
-    rows = _merged(rows)
+    rows = merged(rows)
     for _ in range(rng.poisson(sea.clutter)):
         x, y = _anywhere(rng, 200.0, sea.near_m if rng.random() < sea.near else sea.reach_m)
         level = 24.0 + (rng.exponential(6.0) if sea.spiky else rng.normal(0.0, 3.0))
@@ -200,7 +200,7 @@ def _plots(
     return out[rng.permutation(len(out))]
 
 
-def _merged(rows: list[list[float]]) -> list[list[float]]:
+def merged(rows: list[list[float]]) -> list[list[float]]:
     """Echoes that the radar cannot tell apart become one, where their powers balance."""
     done: list[list[float]] = []
     for r in rows:
@@ -237,13 +237,13 @@ def _make(name: str, seed: int, targets: list[_Target], sea: _Sea, scans: int, r
 def _open(seed: int) -> Scene:
     rng = np.random.default_rng(seed)
     sea = _Sea(reach_m=14_000.0, clutter=50)
-    return _make("open", seed, [_vessel(rng, 12_000.0, 300.0) for _ in range(50)], sea, 120, rng)
+    return _make("open", seed, [vessel(rng, 12_000.0, 300.0) for _ in range(50)], sea, 120, rng)
 
 
 def _dense(seed: int) -> Scene:
     rng = np.random.default_rng(seed)
     sea = _Sea(reach_m=12_000.0, clutter=200)
-    return _make("dense", seed, [_vessel(rng, 10_000.0, 150.0) for _ in range(200)], sea, 60, rng)
+    return _make("dense", seed, [vessel(rng, 10_000.0, 150.0) for _ in range(200)], sea, 60, rng)
 
 
 def _crossing(seed: int) -> Scene:
@@ -255,7 +255,7 @@ def _crossing(seed: int) -> Scene:
 def _rough(seed: int) -> Scene:
     rng = np.random.default_rng(seed)
     sea = _Sea(reach_m=12_000.0, clutter=250, near=0.6, near_m=3500.0, spiky=True, pd=0.85)
-    return _make("rough", seed, [_vessel(rng, 8_000.0, 200.0) for _ in range(25)], sea, 80, rng)
+    return _make("rough", seed, [vessel(rng, 8_000.0, 200.0) for _ in range(25)], sea, 80, rng)
 
 
 SCENES: dict[str, Callable[[int], Scene]] = {"open": _open, "dense": _dense, "crossing": _crossing, "rough": _rough}

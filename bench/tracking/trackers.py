@@ -37,14 +37,15 @@ def ours(scene: Scene, tracking: Tracking | None = None) -> tuple[list[list[Esti
         seconds += time.process_time() - began
         if isinstance(picture, TrackPicture):
             out.append([
-                (t.id, _state(t), [list(row) for row in t.cov])
+                (t.id, state(t), [list(row) for row in t.cov])
                 for t in picture.tracks
                 if t.status is not TrackStatus.TENTATIVE
             ])  # fmt: skip
     return out, seconds
 
 
-def _state(t: Track) -> list[float]:
+def state(t: Track) -> list[float]:
+    """East, north and their velocities, as the judge wants them."""
     course = math.radians(t.cog_deg)
     return [t.east_m, t.north_m, t.sog_mps * math.sin(course), t.sog_mps * math.cos(course)]
 

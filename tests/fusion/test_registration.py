@@ -86,7 +86,8 @@ class Traffic:
 
     site = Site(name="Punta", lat=43.36, lon=-8.45, height_m=0.0)
 
-    def __init__(self, seed: int, ships: int) -> None:
+    def __init__(self, seed: int, ships: int, bias: tuple[float, float] = (BIAS_M, BIAS_DEG), other: str = "") -> None:
+        self.bias, self.other = bias, other  # the other one is a second radar over the same water, which is right
         self.rng = np.random.default_rng(seed)
         self.frame = LocalFrame(lat=self.site.lat, lon=self.site.lon)
         r, b = self.rng.uniform(2000.0, 9000.0, ships), self.rng.uniform(0.0, 6.28, ships)
@@ -105,6 +106,9 @@ class Traffic:
             if k % 4 == 0:
                 out += [self._ais(i, int(leg), t, place[i] + self.mount[i]) for i in range(0, len(place), 2)]
             out.append(Scan(at_s=t + 0.01, source="radar", plots=tuple(self._plot(t, p) for p in place), period_s=2.5))
+            if self.other:
+                right = tuple(self._plot(t, p, self.other) for p in place)
+                out.append(Scan(at_s=t + 0.015, source=self.other, plots=right, period_s=2.5))
             out.append(Tick(at_s=t + 0.02))
         return out
 
@@ -116,10 +120,11 @@ class Traffic:
             sog_mps=math.hypot(ve, vn), cog_deg=math.degrees(math.atan2(ve, vn)) % 360.0,
         )  # fmt: skip
 
-    def _plot(self, t: float, place: np.ndarray) -> Plot:
+    def _plot(self, t: float, place: np.ndarray, source: str = "radar") -> Plot:
+        off_m, off_deg = self.bias if source == "radar" else (0.0, 0.0)
         return Plot(
-            at_s=t + 0.01, source="radar", range_m=math.hypot(*place) + BIAS_M + self.rng.normal(0.0, 15.0),
-            bearing_deg=(math.degrees(math.atan2(*place)) + BIAS_DEG + self.rng.normal(0.0, 0.2)) % 360.0,
+            at_s=t + 0.01, source=source, range_m=math.hypot(*place) + off_m + self.rng.normal(0.0, 15.0),
+            bearing_deg=(math.degrees(math.atan2(*place)) + off_deg + self.rng.normal(0.0, 0.2)) % 360.0,
             sigma_range_m=15.0, sigma_bearing_deg=0.2,
         )  # fmt: skip
 
@@ -136,6 +141,20 @@ def test_the_core_takes_the_bias_off_when_it_knows_it_and_says_so() -> None:
     again = Core.restore(Config(site=Traffic.site), core.state())
     assert again.state() == core.state()
     assert again.registrations == core.registrations
+
+
+def test_each_of_two_radars_that_see_the_same_ships_learns_its_own_bias() -> None:
+    traffic = Traffic(5, 30, bias=(30.0, 0.3), other="other")
+    core = Core(Config(site=Traffic.site))
+    for event in traffic.events(0.0, 400.0):
+        core.step(event)
+    alone = [t for t in core._picture.tracker.contacts(400.0).sources if len(t) == 1]
+    assert not alone  # so that neither could learn from what the other does not see
+    for source, (off_m, off_deg) in {"radar": (30.0, 0.3), "other": (0.0, 0.0)}.items():
+        bias, taken_m, taken_deg = core.registrations[source]
+        assert bias.trusted, bias
+        assert abs(taken_m - off_m) < 12.0
+        assert abs(taken_deg - off_deg) < 0.1
 
 
 def test_a_radar_with_too_few_ships_is_left_as_it_is() -> None:
