@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from agent.perception.radar.extract import PlotExtractor
 
 log = logging.getLogger("vigia.radar")
-SAVE_S = 60.0  # after the first; then twice as long each time, ...
-SAVE_MAX_S = 600.0  # ... up to this: a map is a megabyte, and what is learned in a minute can be learned again
+SAVE_S = 300.0  # after the start; then twice as long each time, ...
+SAVE_MAX_S = 3600.0  # ... up to this: a map is a megabyte, and what is learned in a minute can be learned again
 
 
 class ClutterStore:
@@ -47,7 +47,8 @@ class ClutterStore:
 
     def save(self, extractors: Iterable[PlotExtractor], now_s: float, *, at_once: bool = False) -> None:
         """Store the maps, now and then."""
-        if not at_once and self._saved_s is not None:
+        if not at_once:
+            self._saved_s = now_s if self._saved_s is None else self._saved_s
             if now_s - self._saved_s < self._every_s:
                 return
             self._every_s = min(2.0 * self._every_s, SAVE_MAX_S)

@@ -53,7 +53,7 @@ log = logging.getLogger("vigia.core")
 T = TypeVar("T")
 UNLOGGED_MAX = 20_000  # events that wait for a log that cannot be written: some minutes of a busy coast
 POISON_MAX = 10  # events of one tail that may be passed over because the core fails on them
-CHECKPOINT_WORTH = 2.0  # how often its own size the log has to have grown by before a checkpoint is written ...
+CHECKPOINT_WORTH = 1 << 18  # bytes of log before a checkpoint is written: seconds of a restart's replay ...
 CHECKPOINT_WAITS = 6.0  # ... or how many periods have to have passed
 CLOCK_STEP_S = 0.5  # a wall clock that moved by more than this is told to the core
 
@@ -96,7 +96,6 @@ class Engine:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="core", daemon=True)
         self._checkpoint_s = 0.0
-        self._checkpoint_bytes = 0  # size of the last one
         self._covered_bytes = 0  # of the log, by the last one
         self._alerted = False  # alerts have been committed since
         self._offset_s: float | None = None
@@ -344,7 +343,7 @@ class Engine:
         """
         waited_s = now_s - self._checkpoint_s
         period_s = self.loaded.config.storage.checkpoint_s
-        worth = self._log.appended_bytes - self._covered_bytes >= CHECKPOINT_WORTH * self._checkpoint_bytes
+        worth = self._log.appended_bytes - self._covered_bytes >= CHECKPOINT_WORTH
         return waited_s >= period_s and (self._alerted or worth or waited_s >= CHECKPOINT_WAITS * period_s)
 
     def _checkpoint(self) -> None:
@@ -366,7 +365,7 @@ class Engine:
 
         """
         self._log.sync()
-        self._checkpoint_bytes = write_checkpoint(
+        write_checkpoint(
             self._checkpoint_path,
             Checkpoint(
                 at_s=self.newest_s,

@@ -3,13 +3,16 @@
 Promises:
 - one source can hold at most `PER_SOURCE` events at the door and as many that wait for their time; a flood drops its
   own, counted, and starves nobody else;
-- events leave in order of `at_s` as long as they are at most `reorder_s` late; later ones leave at once, counted;
-- ticks stand at whole multiples of the tick period, after every event measured before them.
+- events leave in order of `at_s` as long as they are at most `reorder_s` late; later ones leave with the next, counted;
+- events leave in handfuls, `HANDFUL_S` of them at once: only a tick has effects, and the log is written once for all;
+- ticks are never kept waiting for it: they leave when they are due, with all that was measured before them; they
+  stand at whole multiples of the tick period, after every event measured before them.
 """
 
 from __future__ import annotations
 
 import heapq
+import math
 import threading
 from collections import Counter, deque
 from typing import TYPE_CHECKING
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 PER_SOURCE = 2000
 BATCH = 500  # events a source may hand over per turn: fairness between sources
+HANDFUL_S = 0.25
 FUTURE_S = 5.0  # an event "measured" further ahead than this is stamped wrong: dropped and counted
 
 
@@ -60,9 +64,8 @@ class Intake:
         with self._ready:
             if not any(self._queues.values()):
                 now = self._clock.now().t_s
-                due = min(
-                    self._next_tick_s + self._reorder_s, self._heap[0][0] + self._reorder_s if self._heap else 1e18
-                )
+                handful_s = math.ceil(self._heap[0][0] / HANDFUL_S) * HANDFUL_S if self._heap else math.inf
+                due = min(self._next_tick_s, handful_s) + self._reorder_s
                 self._ready.wait(min(timeout_s, max(due - now, 0.0)))
             for source, queue in self._queues.items():
                 for _ in range(min(len(queue), BATCH)):
@@ -82,15 +85,16 @@ class Intake:
 
     def _release(self) -> list[tuple[float, Event]]:
         out: list[tuple[float, Event]] = []
-        horizon_s = self._clock.now().t_s - self._reorder_s
+        now_s = self._clock.now().t_s - self._reorder_s
+        handfuls_s = now_s // HANDFUL_S * HANDFUL_S
         while True:
             at_s = self._heap[0][0] if self._heap else 1e18
-            if self._next_tick_s <= at_s and self._next_tick_s <= horizon_s:
+            if self._next_tick_s <= at_s and self._next_tick_s <= now_s:
                 out.append((self._next_tick_s, Tick(at_s=self._next_tick_s)))
                 self._released_s = self._next_tick_s
                 self._next_tick_s += self._tick_s
-                self._skip_missed_ticks(horizon_s)
-            elif at_s <= horizon_s:
+                self._skip_missed_ticks(now_s)
+            elif at_s <= handfuls_s or at_s < self._next_tick_s <= now_s:
                 _, _, seen_s, event, source = heapq.heappop(self._heap)
                 self._waiting[source] -= 1
                 self._released_s = max(self._released_s, at_s)
@@ -98,7 +102,7 @@ class Intake:
             else:
                 return out
 
-    def _skip_missed_ticks(self, horizon_s: float) -> None:
+    def _skip_missed_ticks(self, now_s: float) -> None:
         """After a suspend there is no use in living through every second that nobody saw."""
-        if horizon_s - self._next_tick_s > 60.0:
-            self._next_tick_s = (horizon_s // self._tick_s) * self._tick_s
+        if now_s - self._next_tick_s > 60.0:
+            self._next_tick_s = (now_s // self._tick_s) * self._tick_s

@@ -26,31 +26,30 @@ def learned(store: ClutterStore, turns: int) -> PlotExtractor:
 def test_a_map_goes_over_a_restart(tmp_path: Path) -> None:
     store = ClutterStore(tmp_path)
     first = learned(store, 4)
-    store.save([first], 1000.0)
+    store.save([first], 1000.0, at_once=True)
     assert [p.name for p in tmp_path.iterdir()] == ["clutter-radar-1~b.map"]
     again = learned(ClutterStore(tmp_path), 0)
     assert again.state() == first.state()
 
 
-def test_saved_once_a_minute(tmp_path: Path) -> None:
+def test_saved_ever_less_often(tmp_path: Path) -> None:
     store = ClutterStore(tmp_path)
     extractor = learned(store, 3)
-    store.save([extractor], 1000.0)
-    (path,) = tmp_path.iterdir()
-    path.unlink()
-    store.save([extractor], 1059.0)
-    assert not list(tmp_path.iterdir())
-    store.save([extractor], 1061.0)
-    assert path.exists()
-    path.unlink()
-    store.save([extractor], 1062.0, at_once=True)
-    assert path.exists()
+    saved = []
+    for at_s in range(0, 4 * 3600, 60):
+        store.save([extractor], 1000.0 + at_s)
+        for path in tmp_path.iterdir():
+            path.unlink()
+            saved.append(at_s)
+    assert saved == [300, 900, 2100, 4500, 8100, 11700]
+    store.save([extractor], 1001.0 + at_s, at_once=True)
+    assert list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("damage", ["cut", "bit", "none"])
 def test_a_damaged_map_is_set_aside(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
     store = ClutterStore(tmp_path)
-    store.save([learned(store, 3)], 1000.0)
+    store.save([learned(store, 3)], 1000.0, at_once=True)
     (path,) = tmp_path.iterdir()
     data = bytearray(path.read_bytes())
     if damage == "cut":

@@ -11,7 +11,7 @@ from agent.core import Core
 from agent.messages import Alert, ClockChange, Effect, Event, Nav, SensorHealth, Tick, TrackPicture
 from agent.record.log import EventLog
 from agent.runtime import configuration
-from agent.runtime.engine import CHECKPOINT_WAITS, POISON_MAX, Engine
+from agent.runtime.engine import CHECKPOINT_WAITS, CHECKPOINT_WORTH, POISON_MAX, Engine
 from agent.runtime.intake import Intake
 from publish.samples import alert
 from support.clock import ManualClock
@@ -119,8 +119,9 @@ def test_a_checkpoint_waits_until_it_is_worth_it_but_not_after_an_alert(engine: 
     assert engine._checkpoint_due(begun_s + period_s), "an alert was committed"
     engine._checkpoint()
     assert not engine._checkpoint_due(clock.t_s + period_s)
-    for i in range(200):
-        clock.t_s += 0.01
-        engine._turn([(clock.t_s, Nav(at_s=clock.t_s, source=f"gps{i}"))])
+    name = "".join(f"{n * 2654435761 % 2**32:08x}" for n in range(CHECKPOINT_WORTH // 4))  # halves in the log
+    engine._turn([(clock.t_s, Nav(at_s=clock.t_s, source=name[len(name) // 2 :]))])
+    assert not engine._checkpoint_due(clock.t_s + period_s), "not by enough"
+    engine._turn([(clock.t_s, Nav(at_s=clock.t_s, source=name))])
     assert engine._checkpoint_due(clock.t_s + period_s), "the log has grown"
     engine.stop()

@@ -22,6 +22,19 @@ def test_late_events_are_put_in_place_and_ticks_stand_between() -> None:
     assert got == [100.2, 100.4, 100.9, 101.0, 101.2]
 
 
+def test_events_leave_in_handfuls_and_a_tick_takes_all_before_it_along() -> None:
+    clock = ManualClock(100.0)
+    intake = Intake(clock, tick_s=1.1, reorder_s=0.0)  # ticks at whole multiples of 1.1: 100.1, 101.2
+    for at_s in (100.04, 100.06, 100.15):
+        intake.put("gps", nav(at_s))
+    clock.t_s = 100.05
+    assert intake.take(0.0) == []
+    clock.t_s = 100.16
+    assert [round(e.at_s, 6) for _, e in intake.take(0.0)] == [100.04, 100.06, 100.1], "the tick waits for no handful"
+    clock.t_s = 100.25
+    assert [e.at_s for _, e in intake.take(0.0)] == [100.15]
+
+
 def test_a_flood_drops_its_own_and_starves_nobody() -> None:
     clock = ManualClock(100.0)
     intake = Intake(clock, tick_s=10.0, reorder_s=0.0)
