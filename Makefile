@@ -10,7 +10,7 @@ ARGS ?=
 
 PEERS := $(patsubst tests/peers/%.txt,.venv-peers/%/.ready,$(wildcard tests/peers/*.txt))
 
-.PHONY: setup demo test lint peers bench fuzz nightly train clean deb wheelhouse lock test-booted faults soak test-vm chaos
+.PHONY: setup demo test lint peers bench fuzz nightly train clean deb wheelhouse lock audit test-booted faults soak test-vm chaos
 
 $(VENV)/.run: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "make: $(PYTHON) -m venv failed: install Python 3.11 with its venv module (Debian: apt install python3-venv)"; exit 1; }
@@ -60,6 +60,10 @@ wheelhouse: $(VENV)/.run
 
 lock: $(VENV)/.run
 	$(BIN)/python packaging/lock.py
+
+# known advisories for the locked packages, asked of PyPI
+audit:
+	@$(PYTHON) packaging/audit.py
 
 # the whole fault matrix (about twenty minutes, some of it as root); writes docs/faults.md from its run
 faults: $(VENV)/.test
