@@ -11,6 +11,7 @@ directory an ext4 of its own: `device_gb_per_day` is what came to its device, th
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import subprocess
 import sys
@@ -141,7 +142,8 @@ def main() -> int:
         began_s = time.monotonic()
         while time.monotonic() - began_s < args.hours * 3600.0:
             time.sleep(EVERY_S)
-            samples.append(sample(rig, began_s, disk))
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a child ended while we looked
+                samples.append(sample(rig, began_s, disk))
         verdict = rig.finish("soak", "", None, None)
     if args.out:
         lines = [json.dumps({k: getattr(s, k) for k in Sample.__slots__}) for s in samples]
