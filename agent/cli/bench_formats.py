@@ -24,6 +24,7 @@ from agent.messages import Alert, AlertState, Likelihood, Severity, Track, Track
 from agent.publish import wire
 from agent.publish.ashore import cot
 from agent.publish.birth import Birth
+from agent.publish.encoder import Encoder
 from agent.publish.thinning import Thinner
 
 PEER = Path(".venv-peers/sapient/bin/python")
@@ -61,7 +62,7 @@ def _day(rng: random.Random) -> tuple[dict[str, int], list[dict[str, Any]], list
         classes=("small-craft",), rules=(("zone-enter", "Reserve"),), zones=("Reserve",),
         reasons=("zone-enter", "no-ais"),
     )  # fmt: skip
-    encoder = wire.Encoder(birth, BORN_S)
+    encoder = Encoder(birth, BORN_S)
     size: dict[str, int] = defaultdict(int)
     tracks: list[dict[str, Any]] = []
     alerts: list[dict[str, Any]] = []

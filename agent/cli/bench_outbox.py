@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from agent.publish.outbox import RANK_MEDIUM, Entry, Outbox
+from agent.publish.entries import RANK_MEDIUM, Entry
+from agent.publish.outbox import Outbox
 
 GROUP = 10
 GROUPS = 200

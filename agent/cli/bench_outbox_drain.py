@@ -21,7 +21,8 @@ from agent.cli.bench_broker import BenchBroker
 from agent.clock import SystemClock
 from agent.config.schema import Publish, Site
 from agent.publish.client import Publisher
-from agent.publish.outbox import RANK_MEDIUM, Entry, Outbox
+from agent.publish.entries import RANK_MEDIUM, Entry
+from agent.publish.outbox import Outbox
 from agent.publish.sender import Tuning
 
 DRAINED, DRAINS = 4_000, 7

@@ -22,7 +22,8 @@ from agent.clock import SystemClock
 from agent.config.schema import Publish, Site
 from agent.messages import Alert, AlertState, Likelihood, Severity, Track, TrackStatus
 from agent.publish.client import Publisher
-from agent.publish.outbox import RANK_MEDIUM, ROW_BYTES, Outbox
+from agent.publish.entries import RANK_MEDIUM
+from agent.publish.outbox import ROW_BYTES, Outbox
 from agent.publish.sender import Tuning
 
 QUEUED = 1_000_000

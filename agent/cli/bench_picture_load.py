@@ -30,7 +30,7 @@ from agent.publish import link as links
 from agent.publish import wire
 from agent.publish.birth import Birth
 from agent.publish.broker import parse
-from agent.publish.wire import Encoder
+from agent.publish.encoder import Encoder
 
 BOXES = 1000
 CONSUMERS = 2

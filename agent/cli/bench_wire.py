@@ -21,6 +21,7 @@ from agent.packing import to_json
 from agent.publish import wire
 from agent.publish.ashore import cot
 from agent.publish.birth import Birth
+from agent.publish.encoder import Encoder
 
 BORN_S = 1_790_000_000.0
 COUNT = 200
@@ -32,7 +33,7 @@ def measure(*, rounds: int, seed: int) -> dict[str, Any]:  # noqa: ARG001 - the 
         node="tarifa-1", boot=0xA1B2C3D4, t0_ms=round(BORN_S * 1000), ref_e5=(3_601_234, -560_321),
         sensors=("radar-1", "camera-1", "ais-1"), rules=(("zone-enter", "reserve"),), zones=("Reserve",), info={},
     )  # fmt: skip
-    encoder = wire.Encoder(birth, BORN_S)
+    encoder = Encoder(birth, BORN_S)
     tracks = [_track(1000 + i, i) for i in range(COUNT)]
     alerts = [_alert(4000 + i, t) for i, t in enumerate(tracks)]
     sizes = sorted(len(encoder.alert(a, 5000 + i)) for i, a in enumerate(alerts))

@@ -26,11 +26,13 @@ from agent.geo import LocalFrame
 from agent.messages import SensorHealth, SensorState, Severity
 from agent.publish import birth as births
 from agent.publish import cose, kinematics, records, wire
-from agent.publish import outbox as outboxes
 from agent.publish.birth import Birth
 from agent.publish.commands import Desk
 from agent.publish.courier import Courier
+from agent.publish.encoder import Encoder
+from agent.publish.entries import RANK_HEALTH, RANK_HIGH, RANK_LOW, RANK_MEDIUM, RANK_NOTE, Entry
 from agent.publish.notes import Notes
+from agent.publish.outbox import SupersededError
 from agent.publish.sender import Sender, Tuning
 from agent.publish.trackfeed import Tracks
 
@@ -42,16 +44,17 @@ if TYPE_CHECKING:
     from agent.messages import Alert, ClockChange, TrackPicture
     from agent.publish.commands import Command
     from agent.publish.cose import NodeKey
+    from agent.publish.entries import Run
     from agent.publish.losses import Forced
-    from agent.publish.outbox import Entry, Outbox
+    from agent.publish.outbox import Outbox
 
 OUTBOX = "outbox"
 LOSS_TOLD_S = 600.0  # how long a damage or loss that is over stays the outbox' state
 _CLOCK_STEP_MS = 500  # a smaller correction of the wall clock is not worth a new birth
 _RANKS = {
-    Severity.HIGH: outboxes.RANK_HIGH,
-    Severity.MEDIUM: outboxes.RANK_MEDIUM,
-    Severity.LOW: outboxes.RANK_LOW,
+    Severity.HIGH: RANK_HIGH,
+    Severity.MEDIUM: RANK_MEDIUM,
+    Severity.LOW: RANK_LOW,
 }
 _NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
 
@@ -228,7 +231,7 @@ class Publisher:
         return [m.id for m in committed.messages if m.kind != "l"]
 
     def _alert_entry(self, alert: Alert) -> Entry:
-        return outboxes.Entry(
+        return Entry(
             kind="a",
             rank=_RANKS[alert.severity],
             encode=lambda seq: self._encoder.alert(alert, seq),
@@ -239,7 +242,7 @@ class Publisher:
         loss = wire.Loss(boot=forced.boot, ranges=forced.ranges, alerts=forced.alerts, others=forced.others)
         return self._encoder.loss(loss, seq, self._clock.now().t_s)
 
-    def _encode_seal(self, run: outboxes.Run, seq: int) -> bytes:
+    def _encode_seal(self, run: Run, seq: int) -> bytes:
         if self._key is None:
             raise ConfigError("nothing can be sealed without a key")
         head = self._encoder.head(seq, self._clock.now().t_s)
@@ -281,7 +284,7 @@ class Publisher:
             topic, key = self._encoder.topic("r"), self._key
             return b"" if key is None else records.encode_reply(head, command, sentence, topic, key, done=done)
 
-        self._commit([outboxes.Entry(kind="r", rank=outboxes.RANK_HIGH, encode=encode)])
+        self._commit([Entry(kind="r", rank=RANK_HIGH, encode=encode)])
 
     def _consider_health(self, health: SensorHealth, now: float) -> None:
         self._notice_losses()
@@ -306,15 +309,15 @@ class Publisher:
         """A change says the number of its sentence; the sentence itself, and what else is long, is a note before it."""
         number, told = self._notes.number(health.sentence)
         expires_s = int(health.at_s + self._config.health_expire_s)
-        entries = [outboxes.Entry(
-            kind="h", rank=outboxes.RANK_HEALTH, expires_s=expires_s,
+        entries = [Entry(
+            kind="h", rank=RANK_HEALTH, expires_s=expires_s,
             encode=lambda seq: self._encoder.health(health, seq, number if changed else None),
         )]  # fmt: skip
         with self._encoder_lock:
             needs_note = changed and (not told or self._encoder.left_out(health, number))
         if needs_note:
-            entries.insert(0, outboxes.Entry(
-                kind="n", rank=outboxes.RANK_NOTE, expires_s=expires_s,
+            entries.insert(0, Entry(
+                kind="n", rank=RANK_NOTE, expires_s=expires_s,
                 encode=lambda seq: self._encoder.note(health, seq, number, told=told),
             ))  # fmt: skip
         ids = self._commit(entries)
@@ -348,7 +351,7 @@ class Publisher:
 
     def _make_encoder(
         self, site: Site, sensors: Sequence[str], rules: Sequence[tuple[str, str]], zones: Sequence[str]
-    ) -> wire.Encoder:
+    ) -> Encoder:
         stamp = self._clock.now()
         birth = Birth(
             node=self._node, boot=self.boot, t0_ms=max(0, round(stamp.wall_s * 1000)),
@@ -360,7 +363,7 @@ class Publisher:
             },
         )  # fmt: skip
         secret = None if self._config.mac_key_file is None else cose.read_secret(self._config.mac_key_file)
-        return wire.Encoder(birth, stamp.t_s, self._key, secret)
+        return Encoder(birth, stamp.t_s, self._key, secret)
 
     # ------------------------------------------------------------------ the publisher's thread
 
@@ -391,7 +394,7 @@ class Publisher:
 
     def _round(self, now: float) -> None:
         self._tell_notes()
-        with contextlib.suppress(outboxes.SupersededError):  # the new publisher reports health now
+        with contextlib.suppress(SupersededError):  # the new publisher reports health now
             self._flush_deferred(now)
         if now >= self._next_chore:
             self._next_chore = now + self._tuning.chores_s

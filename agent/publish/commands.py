@@ -138,7 +138,7 @@ class Desk:
             return
         now_s = self._wall()
         why = why_not(command, now_s, self._allowed)
-        if not self._outbox.claim_command(command.id, command.name, command.expires_s, int(now_s)):
+        if not self._outbox.audit.claim(command.id, command.name, command.expires_s, int(now_s)):
             self._refuse(f"the command {command.name!r} came a second time")
         elif why is not None:
             self._refuse(why)
@@ -177,7 +177,7 @@ class Desk:
     def _finish(self, command: Command, done: bool, sentence: str) -> None:
         log.info("command %s (%s): %s", command.name, command.id.hex(), sentence)
         try:
-            self._outbox.finish_command(command.id, ("done: " if done else "refused: ") + sentence)
+            self._outbox.audit.finish(command.id, ("done: " if done else "refused: ") + sentence)
             self._reply(command.id, done, sentence)
         except VigiaError as e:  # the disk is full or mended: the command is known as begun
             log.warning("what became of command %s cannot be written down: %s", command.id.hex(), e)

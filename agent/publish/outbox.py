@@ -17,11 +17,22 @@ damaged file is in store.py.
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from agent.errors import ProtocolError, VigiaError
+from agent.publish.audit import Audit
+from agent.publish.entries import (
+    DIGEST_BYTES,
+    RANK_HEALTH,
+    RANK_HIGH,
+    RANK_LOSS,
+    RANK_POISON,
+    Committed,
+    Entry,
+    Message,
+    Run,
+    digest,
+)
 from agent.publish.losses import Forced, Tally
 from agent.publish.ranges import Ranges
 from agent.publish.store import Store
@@ -34,56 +45,10 @@ if TYPE_CHECKING:
 ROW_BYTES = 120  # what a row takes beside its payload: columns, two indexes, and pages that are not full
 KEYS_KEPT = 20_000  # alert steps remembered after their message has gone: far beyond any replay after a crash
 BOOTS_KEPT = 256  # boot ids remembered, so that their low halves are not used again soon
-COMMANDS_KEPT_S = 2 * 86_400  # after a command has expired: a clock that steps back by less cannot bring it back
 SEAL_AFTER = 32  # messages: their digests are 256 bytes
-DIGEST_BYTES = 8
 
-# How long a message is kept when space runs out: the higher rank goes first.
-RANK_LOSS, RANK_HIGH, RANK_MEDIUM, RANK_LOW, RANK_HEALTH, RANK_NOTE, RANK_POISON = range(7)
 _T = TypeVar("_T")
 _BACKLOG_RANKS = {True: f">= {RANK_HEALTH}", False: f"< {RANK_HEALTH}"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """Something to send. `encode(seq)` makes its payload.
-
-    `key` is (alert id, revision, time in 0.1 s) of an alert; `expires_s` the logic time from which it is worth nothing.
-    """
-
-    kind: str
-    rank: int
-    encode: Callable[[int], bytes]
-    key: tuple[int, int, int] | None = None
-    expires_s: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """Something that is on the disk. `id` is the outbox' own number, in order of arrival."""
-
-    id: int
-    boot: int
-    seq: int
-    kind: str
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """Digests of messages of one boot, from `first` on, for a seal."""
-
-    boot: int
-    first: int
-    digests: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Committed:
-    """What an `append` did: messages stored (loss records too), and entries that could not be encoded."""
-
-    messages: tuple[Message, ...]
-    refused: tuple[str, ...] = ()
 
 
 class SupersededError(VigiaError):
@@ -112,6 +77,7 @@ class Outbox:
         self._store = Store(path, state=self._memory, restore=self._remember, carry_over=self._carry_over)
         self._lock = self._store.lock
         self.path = path
+        self.audit = Audit(self._store)
         self.take_notes = self._store.take_notes
         self.close = self._store.close
 
@@ -273,28 +239,6 @@ class Outbox:
             "UPDATE boots SET next_seq=?, sealed=?, unsealed=? WHERE boot=?",
             (self._seq + 1, self._sealed, self._unsealed, self._boot),
         )
-
-    # ------------------------------------------------------------------ commands
-
-    def claim_command(self, command_id: bytes, name: str, expires_s: int, now_s: int) -> bool:
-        """Whether this command has not been seen before; durable when it returns. Times are Unix seconds."""
-
-        def run() -> bool:
-            self._db.execute("DELETE FROM commands WHERE expires_s < ?", (now_s - COMMANDS_KEPT_S,))
-            cursor = self._db.execute(
-                "INSERT OR IGNORE INTO commands VALUES (?, ?, ?, ?, 'begun')", (command_id, name, expires_s, now_s)
-            )
-            return cursor.rowcount > 0
-
-        return self._store.write(run)
-
-    def finish_command(self, command_id: bytes, result: str) -> None:
-        """What became of a command, for the audit."""
-        self._store.write(lambda: self._db.execute("UPDATE commands SET result=? WHERE id=?", (result, command_id)))
-
-    def commands(self) -> list[tuple[bytes, str, int, str]]:
-        """The audit: (id, name, when, result), oldest first."""
-        return [tuple(r) for r in self._store.read("SELECT id, name, at_s, result FROM commands ORDER BY at_s, rowid")]
 
     # ------------------------------------------------------------------ out
 
@@ -519,8 +463,3 @@ class Outbox:
         if self._seq:  # which of them had gone out, only the damaged file knew
             self._record(Forced(boot=self._boot, ranges=((1, self._seq),), alerts=0, others=0))
             self._save_run()
-
-
-def digest(kind: str, payload: bytes) -> bytes:
-    """What a seal says of one message."""
-    return hashlib.sha256(kind.encode() + payload).digest()[:DIGEST_BYTES]

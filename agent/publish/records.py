@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from agent.errors import ProtocolError
 from agent.publish import cbor, cose
 from agent.publish.birth import is_int, is_uint
-from agent.publish.outbox import DIGEST_BYTES
+from agent.publish.entries import DIGEST_BYTES
 
 if TYPE_CHECKING:
     from agent.publish.birth import Birth
     from agent.publish.cose import NodeKey
-    from agent.publish.outbox import Run
+    from agent.publish.entries import Run
 
 SEAL_SIGNATURE = 8  # place of the signature
 REPLY_SIGNATURE = 8

@@ -8,14 +8,18 @@ Promises:
 - before a message of a boot goes out on a connection, that boot's birth (its newest edition) has gone out on it (where
   the broker allows one message under way, a birth that tracks have changed follows them);
 - nothing leaves the outbox but on the picture's word, or on the broker's where it is configured to be enough;
-- what the broker took and the picture does not name is sent again: at once when a fresh acknowledgement leaves it
-  out, else one message at growing intervals as a probe, so that a picture that is away costs next to nothing.
+- what the broker took and the picture does not name is sent again when a fresh acknowledgement leaves it out: after
+  `ack_grace_s` at first, after twice as long each time it is left out again, up to `ack_grace_max_s`, with jitter; a
+  new connection begins anew. A picture that will never name a message costs one of them a minute;
+- without a fresh acknowledgement one message is sent again at growing intervals as a probe, so that a picture that is
+  away costs next to nothing.
 
 All methods but `announce` belong to the publisher's thread. Times are seconds of a monotonic clock.
 """
 
 from __future__ import annotations
 
+import random
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -26,8 +30,9 @@ from agent.publish import wire
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from agent.publish.entries import Message
     from agent.publish.link import Link
-    from agent.publish.outbox import Message, Outbox
+    from agent.publish.outbox import Outbox
 
 # MQTT 5 reason codes that blame this one message: unspecified, implementation specific, topic name, payload format.
 _POISON_CODES = (0x80, 0x83, 0x90, 0x99)
@@ -52,6 +57,7 @@ class Tuning:
     live_max: int = 1000
     unacknowledged_max: int = 1000  # the backlog waits when the picture owes this many acknowledgements
     ack_grace_s: float = 5.0  # an acknowledgement may have been on its way when a message passed it
+    ack_grace_max_s: float = 60.0  # for a message that acknowledgements leave out again and again
     probe_first_s: float = 5.0  # after connecting
     probe_s: float = 30.0
     probe_max_s: float = 900.0
@@ -83,6 +89,7 @@ class _Waiting:
     boot: int
     seq: int
     since: float
+    grace_s: float  # an acknowledgement that leaves it out counts only when it is so much younger
 
 
 class Sender:
@@ -126,6 +133,7 @@ class Sender:
         self._waiting: dict[int, _Waiting] = {}
         self._taken: set[int] = set()  # the broker's word is enough for them, and the outbox still has them
         self._refusals: dict[int, int] = {}
+        self._left_out: dict[int, int] = {}  # how often on this connection
         self._probe_gap_s = tuning.probe_s
         self._next_probe = 0.0
         self.acknowledged_total = 0
@@ -185,12 +193,16 @@ class Sender:
         self._birth_sent = self._birth_known if self._brief else 0
         self._births_sent: set[int] = set()
         self._again: deque[int] = deque()
+        self._left_out.clear()
+        for waiting in self._waiting.values():
+            waiting.grace_s = self._tuning.ack_grace_s
         self._backlog_from = float("inf")
         self._tokens, self._tokens_at = float(self._tuning.backlog_burst), now
         self._restart_backlog()
 
     def _restart_backlog(self) -> None:
-        self._upto = self._outbox.last_id()
+        # a connection is given up without a look at the disk: that the disk fails may be the reason
+        self._upto = 0 if self._link is None else self._outbox.last_id()
         self._cursors = {False: 0, True: 0}
         self._chunks: dict[bool, deque[Message]] = {False: deque(), True: deque()}
         self._read_at = {False: 0, True: 0}  # departures of the outbox when the chunk was read
@@ -223,8 +235,16 @@ class Sender:
             self.acknowledged_total += 1
             self._taken.add(message.id)
             return [message.id]
-        self._waiting[message.id] = _Waiting(boot=message.boot, seq=message.seq, since=now)
+        grace_s = self._grace_s(message.id)
+        self._waiting[message.id] = _Waiting(boot=message.boot, seq=message.seq, since=now, grace_s=grace_s)
         return []
+
+    def _grace_s(self, message_id: int) -> float:
+        times = self._left_out.get(message_id, 0)
+        if not times:
+            return self._tuning.ack_grace_s
+        longest_s = min(self._tuning.ack_grace_max_s, self._tuning.ack_grace_s * 2.0 ** min(times, 20))
+        return longest_s * random.uniform(0.5, 1.0)  # many messages left out at once do not come back at once
 
     def forgotten(self, ids: Iterable[int]) -> None:
         """These have left the outbox."""
@@ -255,13 +275,14 @@ class Sender:
         self.acknowledged_total += len(gone)
         for message_id in gone:
             self._waiting.pop(message_id, None)
+            self._left_out.pop(message_id, None)
         if retained:
             return  # it may be days old: what it has it has, what it lacks it may have by now
         self._probe_gap_s = self._tuning.probe_s
         self._next_probe = now + self._probe_gap_s
         for message_id, waiting in list(self._waiting.items()):
-            missed = waiting.boot == ack.boot and waiting.since < now - self._tuning.ack_grace_s
-            if missed:
+            if waiting.boot == ack.boot and waiting.since < now - waiting.grace_s:
+                self._left_out[message_id] = self._left_out.get(message_id, 0) + 1
                 del self._waiting[message_id]
                 self._again.append(message_id)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from agent.errors import ProtocolError
 from agent.publish.thinning import Thinner, Update
-from agent.publish.wire import BATCH, Encoder
+from agent.publish.wire import BATCH
 
 if TYPE_CHECKING:
     import threading
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from agent.geo import LocalFrame
     from agent.messages import Track, TrackPicture
+    from agent.publish.encoder import Encoder
 
 
 class Tracks:

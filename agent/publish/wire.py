@@ -1,4 +1,6 @@
-"""The messages of topic major `s1`: Vigía's types to small CBOR payloads, and payloads to JSON objects.
+"""The messages of topic major `s1`, small CBOR payloads: what they are, and payloads to JSON objects.
+
+encoder.py makes them of Vigía's types.
 
 Promises:
 - an alert with all its fields takes at most 48 bytes, a track in a batch of twenty at most 20, a health message 34
@@ -13,40 +15,35 @@ Promises:
 from __future__ import annotations
 
 import math
-import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import ProtocolError
 from agent.messages import AlertState, Likelihood, SensorState, Severity
 from agent.publish import birth as births
-from agent.publish import cbor, cose, kinematics, records
-from agent.publish.birth import VERSION, Birth, Tables, is_int, is_uint, is_version
+from agent.publish import cbor, kinematics, records
+from agent.publish.birth import VERSION, Birth, is_int, is_uint, is_version
 from agent.publish.reasons import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from enum import StrEnum
 
-    from agent.messages import Alert, SensorHealth, Track
-    from agent.publish.cose import NodeKey
-
 TOPIC_MAJOR = "s1"
 SENTENCE_MAX_BYTES = 160
 HEALTH_MAX_BYTES = 34  # counters that do not fit go into the note
-_SEQ_MAX = (1 << 32) - 1  # what is planned for: a message with a larger number has one counter less
 BATCH = 20  # tracks in one message
 NO_MMSI = 0  # in a track: what receivers remember of its identity no longer holds
 
 # Order is part of the format: append only.
-_ALERT_STATES = (AlertState.RAISED, AlertState.UPDATED, AlertState.CLEARED)
-_SEVERITIES = (Severity.LOW, Severity.MEDIUM, Severity.HIGH)
-_LIKELIHOODS = (Likelihood.POSSIBLE, Likelihood.LIKELY, Likelihood.VERY_LIKELY, Likelihood.CERTAIN)
-_SENSOR_STATES = (
+ALERT_STATES = (AlertState.RAISED, AlertState.UPDATED, AlertState.CLEARED)
+SEVERITIES = (Severity.LOW, Severity.MEDIUM, Severity.HIGH)
+LIKELIHOODS = (Likelihood.POSSIBLE, Likelihood.LIKELY, Likelihood.VERY_LIKELY, Likelihood.CERTAIN)
+SENSOR_STATES = (
     SensorState.STARTING, SensorState.OK, SensorState.DEGRADED, SensorState.STALE, SensorState.UNAVAILABLE,
     SensorState.UNSUPPORTED,
 )  # fmt: skip
-_OTHER_REASON = 255
+OTHER_REASON = 255
 _UNLISTED = "other"
 
 
@@ -88,120 +85,6 @@ class Loss:
 def topic(node: str, direction: str, kind: str) -> str:
     """`s1/<node>/<u|d>/<kind>`."""
     return f"{TOPIC_MAJOR}/{node}/{direction}/{kind}"
-
-
-class Encoder:
-    """Vigía's types to payloads of one boot. `born_at_s` is logic time (`at_s`) at the birth."""
-
-    def __init__(
-        self, birth: Birth, born_at_s: float, key: NodeKey | None = None, mac_secret: bytes | None = None
-    ) -> None:
-        self.key = key
-        self._mac_secret = mac_secret
-        self.tables = Tables(birth)
-        self.born_at_s = born_at_s
-        self._birth = (0, b"")
-
-    def birth(self) -> bytes:
-        """The birth as it stands now."""
-        if self._birth[0] != self.tables.edition:
-            self._birth = (self.tables.edition, births.encode(self.tables.birth, self.key))
-        return self._birth[1]
-
-    def alert(self, alert: Alert, seq: int) -> bytes:
-        """`[v, boot16, seq, t, label, id, revision, situation - id, rule, zone, why, track, k]`, and a MAC if it can.
-
-        Raises:
-            ProtocolError: the alert's track has no finite position.
-
-        """
-        tables = self.tables
-        flags = (
-            _ALERT_STATES.index(alert.state)
-            | _SEVERITIES.index(alert.severity) << 2
-            | _LIKELIHOODS.index(alert.likelihood) << 4
-            | alert.exercise << 6
-        )
-        reasons = (min(_OTHER_REASON, tables.index("reasons", code)) for code in alert.reason_codes)
-        row = [
-            *self.head(seq, alert.at_s), alert.id, alert.revision, alert.situation - alert.id,
-            tables.index("rules", (alert.rule, alert.rule_name)),
-            None if alert.zone is None else tables.index("zones", alert.zone),
-            bytes([flags, *reasons]), alert.track.id, self.kinematics(alert.track, alert.at_s),
-        ]  # fmt: skip
-        if self._mac_secret is None:
-            return cbor.dumps(row)
-        return cose.append_mac(row, self.topic("a").encode(), self._mac_secret)
-
-    def tracks(self, tracks: Sequence[tuple[int, bytes]], seq: int, at_s: float, *, sign: bool = False) -> bytes:
-        """`[v, boot16, seq, t, label, *(track, k)]` of (track id, its `kinematics`); null and a signature to `sign`."""
-        row = [*self.head(seq, at_s), *(x for pair in tracks for x in pair)]
-        if not sign or self.key is None:
-            return cbor.dumps(row)
-        return cose.append_signature([*row, None], self.topic("t").encode(), self.key)
-
-    def kinematics(self, track: Track, at_s: float, *, identity: bool = True) -> bytes:
-        """`k` of a track in a message of `at_s`; without `identity` its MMSI is left out."""
-        class_index = None if track.class_ is None else self.tables.index("classes", track.class_)
-        k = kinematics.from_track(
-            track, dt_s=track.at_s - at_s, class_index=class_index, sources=self.tables.mask(track.sources)
-        )
-        return kinematics.pack(k if identity else _anonymous(k), self.tables.birth.ref_e5)
-
-    def health(self, health: SensorHealth, seq: int, note: int | None = None) -> bytes:
-        """`[v, boot16, seq, t, label, sensor, state, null, *(counter, value), null, note]`.
-
-        `note` is the number of the sentence; a repeat leaves it out, with the null before it. As many counters as fit
-        into `HEALTH_MAX_BYTES`, in their order.
-        """
-        end = [] if note is None else [None, note]
-        start = [
-            *self.head(seq, health.at_s), self.tables.index("sensors", health.source),
-            _SENSOR_STATES.index(health.state), None,
-        ]  # fmt: skip
-        payload = cbor.dumps(start + end)
-        for pair in self._counters(health.counters):
-            start += pair
-            longer = cbor.dumps(start + end)
-            if len(longer) > HEALTH_MAX_BYTES:
-                break
-            payload = longer
-        return payload
-
-    def left_out(self, health: SensorHealth, note: int) -> tuple[tuple[str, float], ...]:
-        """Counters that may not have fitted into a health message."""
-        row = cbor.loads(self.health(health, _SEQ_MAX, note))
-        return health.counters[(row.index(None, 8) - 8) // 2 :]
-
-    def note(self, health: SensorHealth, seq: int, note: int, *, told: bool = False) -> bytes:
-        """`[v, boot16, seq, t, label, note, sentence, sensor, *(counter, value)]`; null for a `told` sentence."""
-        return cbor.dumps([
-            *self.head(seq, health.at_s), note, None if told else _clip(health.sentence),
-            self.tables.index("sensors", health.source),
-            *(x for pair in self._counters(self.left_out(health, note)) for x in pair),
-        ])  # fmt: skip
-
-    def _counters(self, counters: Sequence[tuple[str, float]]) -> list[list[Any]]:
-        return [[self.tables.index("counters", name), _number(value)] for name, value in counters]
-
-    def loss(self, loss: Loss, seq: int, at_s: float) -> bytes:
-        """`[v, boot16, seq, t, label, lost boot, [*[from, to]], alerts, others]`."""
-        return cbor.dumps([*self.head(seq, at_s), loss.boot, loss.ranges, loss.alerts, loss.others])
-
-    def state(self, at_s: float, *, online: bool, by_picture: bool) -> bytes:
-        """`[v, boot, t, online, who acknowledges]`: retained on `s1/<node>/u/s`."""
-        return cbor.dumps([VERSION, self.tables.birth.boot, self._t_ds(at_s), int(online), int(by_picture)])
-
-    def head(self, seq: int, at_s: float) -> tuple[int, int, int, int, int]:
-        """`v, boot16, seq, t, label`: what every message starts with."""
-        return VERSION, self.tables.birth.boot16, seq, self._t_ds(at_s), 0
-
-    def topic(self, kind: str) -> str:
-        """Where this node says a kind of thing."""
-        return topic(self.tables.birth.node, "u", kind)
-
-    def _t_ds(self, at_s: float) -> int:
-        return round((at_s - self.born_at_s) * 10)
 
 
 def will(boot: int) -> bytes:
@@ -321,12 +204,12 @@ def _alert(row: list[Any], birth: Birth, base: dict[str, Any]) -> dict[str, Any]
     out: dict[str, Any] = {
         "type": "alert", **base, "id": row[5], "revision": row[6], "situation": row[5] + row[7],
         "rule": rule[0], "rule_name": rule[1],
-        "state": str(_choice(_ALERT_STATES, flags & 3, "alert state")),
-        "severity": str(_choice(_SEVERITIES, flags >> 2 & 3, "severity")),
-        "likelihood": str(_LIKELIHOODS[flags >> 4 & 3]),
+        "state": str(_choice(ALERT_STATES, flags & 3, "alert state")),
+        "severity": str(_choice(SEVERITIES, flags >> 2 & 3, "severity")),
+        "likelihood": str(LIKELIHOODS[flags >> 4 & 3]),
         "exercise": bool(flags >> 6 & 1),
         "zone": None if row[9] is None else _name(birth.zones, row[9], "zone"),
-        "reason_codes": [_UNLISTED if c == _OTHER_REASON else _name(birth.reasons, c, "reason") for c in codes],
+        "reason_codes": [_UNLISTED if c == OTHER_REASON else _name(birth.reasons, c, "reason") for c in codes],
         "track": _track_id(row[11]),
         **_kinematics(row[12], birth, base["at"], own_time="track_at"),
     }  # fmt: skip
@@ -348,7 +231,7 @@ def _health(row: list[Any], birth: Birth, base: dict[str, Any]) -> dict[str, Any
         raise ProtocolError(wrong)
     out = {
         "type": "health", **base, "sensor": _name(birth.sensors, row[5], "sensor"),
-        "state": str(_choice(_SENSOR_STATES, row[6], "sensor state")), "sentence": row[7],
+        "state": str(_choice(SENSOR_STATES, row[6], "sensor state")), "sentence": row[7],
         "counters": _counters(row, birth, wrong),
     }  # fmt: skip
     at = 8 + 2 * len(_pairs(row, 8, wrong)) + 1
@@ -479,28 +362,3 @@ def _ranges(value: Any) -> tuple[tuple[int, int], ...]:
             raise ProtocolError("a range is [from, to] with from not beyond to")
         out.append((pair[0], pair[1]))
     return tuple(out)
-
-
-def _anonymous(k: kinematics.Kinematics) -> kinematics.Kinematics:
-    return replace(k, mmsi=None)
-
-
-def _clip(text: str) -> str:
-    """At most `SENTENCE_MAX_BYTES` of UTF-8, cut between characters."""
-    return text.encode(errors="replace")[:SENTENCE_MAX_BYTES].decode(errors="ignore")
-
-
-def _number(value: float) -> float:
-    """The shortest CBOR number within 0.1 %: an integer, else a half float, else a single one."""
-    if not math.isfinite(value):
-        return math.nan
-    if value == int(value) and abs(value) < 1 << 31:
-        return int(value)
-    for fmt in (">e", ">f"):
-        try:
-            rounded: float = struct.unpack(fmt, struct.pack(fmt, value))[0]
-        except OverflowError:
-            continue
-        if abs(rounded - value) <= 1e-3 * abs(value):
-            return rounded
-    return value

@@ -6,7 +6,7 @@ from typing import Any
 
 from agent.publish import cose, wire
 from agent.publish.ashore.store import PictureStore
-from agent.publish.wire import Encoder
+from agent.publish.encoder import Encoder
 
 from . import samples
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from agent.messages import AlertState, Likelihood, SensorState, Severity, TrackStatus
 from agent.publish import cbor, commands, cose, kinematics, wire
-from agent.publish.wire import Encoder
+from agent.publish.encoder import Encoder
 from publish import samples
 
 GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text(encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -13,13 +14,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from agent.clock import SystemClock
 from agent.config.schema import Publish, Site
-from agent.messages import AlertState, SensorHealth, Track, TrackPicture
+from agent.messages import AlertState, SensorHealth, SensorState, Track, TrackPicture
+from agent.publish import wire
 from agent.publish.client import Publisher
-from agent.publish.outbox import RANK_MEDIUM, Entry, Outbox, SupersededError
+from agent.publish.entries import RANK_MEDIUM, Entry
+from agent.publish.outbox import Outbox, SupersededError
 from agent.publish.sender import Tuning
 from support.broker import Mosquitto, free_port
 from support.mqtt_proxy import MqttProxy
@@ -182,6 +187,82 @@ def test_what_has_left_the_outbox_since_it_was_read_is_not_sent(tmp_path: Path, 
     finally:
         box.stop(3.0)
         outbox.close()
+
+
+def test_what_the_picture_never_names_is_sent_again_ever_more_rarely(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """In the publisher's own time, 15.5 s a step: one more alert, and an acknowledgement of all but the first."""
+    now = [0.0]
+    outbox = Outbox(tmp_path / "outbox.sqlite", max_bytes=10_000_000)
+    tuning = Tuning(pump_s=0.01, backlog_delay_s=0.0, probe_first_s=1e9, probe_s=1e9)
+    box = Publisher(
+        Publish(broker=mosquitto.url), SITE, outbox, SystemClock(), lambda _health: None, tuning=tuning,
+        monotonic=lambda: now[0],
+    )  # fmt: skip
+    picture = mqtt.Client(CallbackAPIVersion.VERSION2)
+    picture.connect("127.0.0.1", mosquitto.port)
+    picture.loop_start()
+
+    def turn_until(wanted: Callable[[dict[str, Any]], bool]) -> None:
+        deadline = time.monotonic() + 30.0
+        while not wanted(box.status()):
+            assert time.monotonic() < deadline, box.status()
+            box.turn()
+
+    def step(n: int) -> int:
+        """Alert `n`; how often the first one was sent again."""
+        now[0] += 15.5
+        before = int(box.status()["sent"])
+        box.submit_alerts([samples.alert(n, 0, 0.0, state=AlertState.RAISED)])
+        turn_until(lambda s: s["unacknowledged"] == 2 - (n == 1) and not s["in_flight"])
+        ack = wire.Ack(boot=box.boot, contiguous=0, ranges=((2, n),) if n > 1 else ())
+        picture.publish(wire.topic("tarifa-1", "d", "k"), wire.encode_ack(ack), qos=1)
+        if n > 1:
+            turn_until(lambda s: s["acked"] == n - 1)
+        box.turn()
+        turn_until(lambda s: not s["in_flight"])  # what is under way when time passes would be overdue
+        return int(box.status()["sent"]) - before - 1
+
+    try:
+        turn_until(lambda s: s["connected"])
+        turn_until(lambda s: not s["in_flight"])
+        again = [n for n in range(1, 21) if step(n)]
+        assert 4 <= len(again) <= 12  # of 20 acknowledgements that leave it out
+        assert 2 <= max(b - a for a, b in itertools.pairwise(again)) <= 6
+        newest = next(n for n in range(21, 28) if step(n))
+        mosquitto.stop()
+        turn_until(lambda s: not s["connected"])
+        mosquitto.start()
+        now[0] += 1.0
+        turn_until(lambda s: s["connected"] and not s["in_flight"])
+        step(newest + 1)
+        assert step(newest + 2)  # a new connection has forgotten how often
+    finally:
+        picture.loop_stop()
+        box.stop(3.0)
+        outbox.close()
+
+
+def test_a_disk_that_cannot_be_read_ends_the_connection_and_not_the_publisher(
+    tmp_path: Path, mosquitto: Mosquitto
+) -> None:
+    told: list[SensorHealth] = []
+    outbox = Outbox(tmp_path / "outbox.sqlite", max_bytes=10_000_000)
+    box = Publisher(Publish(broker=mosquitto.url), SITE, outbox, SystemClock(), told.append, tuning=QUICK)
+    try:
+        box.submit_alerts([samples.alert(1, 0)])
+        for _ in range(1000):
+            box.turn()
+            if box.connected:
+                break
+        outbox.close()  # every read and write is refused from now on
+        for _ in range(1000):
+            box.turn()
+            if not box.connected:
+                break
+        assert not box.connected
+        assert [h.state for h in told if h.source == "outbox"] == [SensorState.UNAVAILABLE]
+    finally:
+        box.stop(3.0)
 
 
 def test_a_broker_that_is_down_and_forgets_loses_nothing(

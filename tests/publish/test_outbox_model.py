@@ -24,8 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from agent.errors import ProtocolError, VigiaError
 from agent.publish import cbor
-from agent.publish.losses import Forced
-from agent.publish.outbox import (
+from agent.publish.entries import (
     DIGEST_BYTES,
     RANK_HEALTH,
     RANK_HIGH,
@@ -33,14 +32,13 @@ from agent.publish.outbox import (
     RANK_LOW,
     RANK_MEDIUM,
     RANK_POISON,
-    ROW_BYTES,
-    SEAL_AFTER,
     Entry,
     Message,
-    Outbox,
     Run,
     digest,
 )
+from agent.publish.losses import Forced
+from agent.publish.outbox import ROW_BYTES, SEAL_AFTER, Outbox
 
 FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - files in memory: syncing them costs nothing
 MAX_BYTES = 9000  # about sixty messages
@@ -484,11 +482,11 @@ def test_the_disk_gets_its_space_back(tmp_path: Path) -> None:
 
 def test_a_command_is_taken_once_also_over_a_restart(tmp_path: Path) -> None:
     box = Outbox(tmp_path / "outbox.sqlite", 1_000_000)
-    assert box.claim_command(b"id-1", "snapshot", 1000, 900)
-    assert not box.claim_command(b"id-1", "snapshot", 1000, 901)
-    box.finish_command(b"id-1", "done")
+    assert box.audit.claim(b"id-1", "snapshot", 1000, 900)
+    assert not box.audit.claim(b"id-1", "snapshot", 1000, 901)
+    box.audit.finish(b"id-1", "done")
     box.close()
     box = Outbox(tmp_path / "outbox.sqlite", 1_000_000)
-    assert not box.claim_command(b"id-1", "snapshot", 1000, 1000 + 86_400)
-    assert box.commands() == [(b"id-1", "snapshot", 900, "done")]
+    assert not box.audit.claim(b"id-1", "snapshot", 1000, 1000 + 86_400)
+    assert box.audit.all() == [(b"id-1", "snapshot", 900, "done")]
     box.close()

@@ -24,8 +24,8 @@ from agent.publish.ashore.server import Live, LiveServer, receive_texts
 from agent.publish.ashore.store import PictureStore
 from agent.publish.ashore.verify import verdicts
 from agent.publish.client import Publisher
+from agent.publish.encoder import Encoder
 from agent.publish.outbox import Outbox
-from agent.publish.wire import Encoder
 from support.broker import Mosquitto
 
 from . import samples

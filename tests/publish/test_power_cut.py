@@ -28,7 +28,8 @@ BATCH = 5
 WRITER = """
 import sys
 from pathlib import Path
-from agent.publish.outbox import RANK_HIGH, Entry, Outbox
+from agent.publish.entries import RANK_HIGH, Entry
+from agent.publish.outbox import Outbox
 box = Outbox(Path(sys.argv[1]), max_bytes=1 << 30)
 box.start_boot(1 << 16, b"birth", lambda _f, _s: b"")
 for n in range(1 << 20):

@@ -22,10 +22,11 @@ from agent.publish import link as links
 from agent.publish.broker import parse
 from agent.publish.client import Publisher
 from agent.publish.commands import Command
-from agent.publish.outbox import Outbox, Run
+from agent.publish.encoder import Encoder
+from agent.publish.entries import Run
+from agent.publish.outbox import Outbox
 from agent.publish.picture import PictureReceiver
 from agent.publish.trust import Trust, read_keys
-from agent.publish.wire import Encoder
 from support.broker import Mosquitto
 
 from . import samples
@@ -268,7 +269,7 @@ def test_commands_over_a_real_broker(tmp_path: Path, mosquitto: Mosquitto, stop_
     assert len(replies) == 2
     assert len(carried) == 1
     assert box.status()["commands_refused"] == 3
-    assert [(i, n, r.split(":")[0]) for i, n, _, r in outbox.commands()] == [
+    assert [(i, n, r.split(":")[0]) for i, n, _, r in outbox.audit.all()] == [
         (b"12345678", "acknowledge", "done"), (b"profile1", "profile", "refused"),
     ]  # fmt: skip
     link.close()
@@ -285,5 +286,5 @@ def test_a_retained_command_is_refused(tmp_path: Path) -> None:
     )  # fmt: skip
     desk.take(commands.encode(command(), KEY), retained=True)
     assert "retained" in desk.last_refusal
-    assert outbox.commands() == []
+    assert outbox.audit.all() == []
     outbox.close()

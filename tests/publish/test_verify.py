@@ -17,9 +17,9 @@ from agent.publish import cose, records
 from agent.publish.ashore.retention import used_bytes
 from agent.publish.ashore.store import PictureStore
 from agent.publish.ashore.verify import verdicts
+from agent.publish.encoder import Encoder
 from agent.publish.outbox import Outbox
 from agent.publish.trust import Trust
-from agent.publish.wire import Encoder
 
 from . import samples
 from .stored import KEY, TOPIC, feed
@@ -52,7 +52,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def encode_entry(encoder: Encoder, alert: Any) -> Any:
-    from agent.publish.outbox import Entry  # noqa: PLC0415 - only here
+    from agent.publish.entries import Entry  # noqa: PLC0415 - only here
 
     key = (alert.id, alert.revision, round(alert.at_s * 10))
     return Entry(kind="a", rank=1, encode=lambda seq: encoder.alert(alert, seq), key=key)

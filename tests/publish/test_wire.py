@@ -18,8 +18,8 @@ from agent.messages import AlertState, Likelihood, SensorState, Severity, TrackS
 from agent.publish import birth as births
 from agent.publish import cbor, cose, kinematics, records, wire
 from agent.publish.birth import Birth, Tables
-from agent.publish.outbox import Run, digest
-from agent.publish.wire import Encoder
+from agent.publish.encoder import Encoder
+from agent.publish.entries import Run, digest
 from publish import samples
 
 GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text(encoding="utf-8"))

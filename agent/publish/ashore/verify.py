@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from agent.errors import InputError, ProtocolError
 from agent.publish import birth as births
 from agent.publish import cbor, cose
-from agent.publish.outbox import DIGEST_BYTES, digest
+from agent.publish.entries import DIGEST_BYTES, digest
 from agent.publish.records import REPLY_SIGNATURE, SEAL_SIGNATURE
 
 if TYPE_CHECKING:
