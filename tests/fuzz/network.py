@@ -21,6 +21,8 @@ from agent.publish.ashore import cot
 from agent.publish.picture import PictureReceiver
 from agent.publish.trust import Trust
 
+from . import packets
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -159,12 +161,14 @@ def _tak(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "net-messages": _messages, "net-acks": _acknowledgements, "net-births": _births, "net-commands": _commands,
-    "net-cose": _signatures, "net-picture": _picture, "net-tak": _tak,
+    "net-cose": _signatures, "net-picture": _picture, "net-tak": _tak, **packets.TARGETS,
 }  # fmt: skip
 
 
 def seeds(name: str) -> list[bytes]:
     """Golden messages as inputs of one entry."""
+    if name in packets.TARGETS:
+        return packets.seeds(name)
     lettered = [
         bytes([LETTERS.index(m["topic"])]) + bytes.fromhex(m["hex"]) for m in GOLDEN["messages"].values()
     ]  # fmt: skip

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "hardware-sim")]
 
 import atheris  # type: ignore[import-untyped]  # noqa: E402 - lives in an environment of its own, after the paths
 
-with atheris.instrument_imports(include=["agent"]):
+with atheris.instrument_imports(include=["agent", "hardware_sim", "paho"]):
     from fuzz.harness import NAMES, decoder_of, judge
     from fuzz.network import TARGETS
 

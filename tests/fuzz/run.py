@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "hardware-sim")]
 
 from fuzz import network  # noqa: E402 - after the paths
 from fuzz.harness import NAMES, seeds  # noqa: E402 - after the paths
