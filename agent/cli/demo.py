@@ -67,25 +67,12 @@ hfov_deg = {camera[hfov_deg]}
 height_m = {camera[height_m]}
 fps = 2
 
-[[sensor]]
-name = "ais-1"
-driver = "ais"
-url = "{endpoints[ais]}"
-stale_s = 60
-
-[[sensor]]
+{receivers}[[sensor]]
 name = "gnss-1"
 driver = "nav"
 url = "{endpoints[nav]}"
 
 {zones}
-[[rule]]
-name = "protected zone"
-kind = "zone-enter"
-severity = "high"
-zone = "{zone}"
-only_without_ais = true
-
 [[rule]]
 name = "no AIS"
 kind = "dark-vessel"
@@ -103,6 +90,29 @@ checkpoint_s = 5.0
 [web]
 enabled = true
 port = {port}
+"""
+
+
+RECEIVER = """\
+[[sensor]]
+name = "ais-{number}"
+driver = "ais"
+url = "{url}"
+stale_s = 60
+
+"""
+ZONE = """\
+[[zone]]
+name = "{name}"
+polygon = {polygon}
+
+[[rule]]
+name = "protected zone {name}"
+kind = "zone-enter"
+severity = "high"
+zone = "{name}"
+only_without_ais = true
+
 """
 
 
@@ -184,12 +194,14 @@ def _free(port: int) -> None:
 
 def _config(ready: dict[str, Any], broker: str, state: Path, port: int) -> str:
     zones = "".join(
-        f'[[zone]]\nname = "{z["name"]}"\npolygon = {json.dumps([[round(a, 6) for a in p] for p in z["polygon"]])}\n'
+        ZONE.format(name=z["name"], polygon=json.dumps([[round(a, 6) for a in p] for p in z["polygon"]]))
         for z in ready["zones"]
     )
+    heard = [url for name, url in ready["endpoints"].items() if not name.startswith(("radar", "camera", "nav"))]
+    receivers = "".join(RECEIVER.format(number=n, url=url) for n, url in enumerate(heard, 1))
     return CONFIG.format(
-        site=ready["site"], endpoints=ready["endpoints"], camera=ready["camera"], zones=zones, broker=broker,
-        state=state, zone=ready["zones"][0]["name"], ais_wait_s=AIS_WAIT_S, port=port,
+        site=ready["site"], endpoints=ready["endpoints"], camera=ready["camera"], receivers=receivers, zones=zones,
+        broker=broker, state=state, ais_wait_s=AIS_WAIT_S, port=port,
     )  # fmt: skip
 
 

@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from agent.cli import demo as demo_command
+from agent.runtime import configuration
+
 FILES = ("alerts.jsonl", "truth.jsonl", "score.json", "config.toml", "events.log", "tracks.jsonl")
 
 
@@ -79,3 +82,20 @@ def test_replay_gives_the_alerts_that_the_live_run_sent_whatever_the_hash_seed(
     assert live <= {tuple(a.get(k) for k in keys) for a in replayed}
     raised = {tuple(a.get(k) for k in keys) for a in replayed if a["state"] == "raised"}
     assert raised == {k for k in live if k[3] == "raised"}
+
+
+def test_the_demo_s_box_takes_every_receiver_and_does_without_zones(tmp_path: Path) -> None:
+    names = ("ais_mast", "ais_harbour", "nav", "radar_ttm", "radar_spokes", "camera", "camera_rtsp")
+    camera = dict.fromkeys(("bearing_deg", "pitch_deg", "roll_deg", "height_m"), 1.0) | {"hfov_deg": 40.0}
+    ready = {
+        "site": {"name": "Cabo", "lat": 43.0, "lon": -9.0, "height_m": 20.0},
+        "endpoints": {name: f"udp://127.0.0.1:{4000 + i}" for i, name in enumerate(names)},
+        "camera": camera,
+        "zones": [],
+    }
+    file = tmp_path / "vigia.toml"
+    file.write_text(demo_command._config(ready, "mqtt://127.0.0.1:1883", tmp_path, 8480), encoding="utf-8")
+    config = configuration.load(file).config
+    assert [s.url for s in config.sensor if s.driver == "ais"] == ["udp://127.0.0.1:4000", "udp://127.0.0.1:4001"]
+    assert [r.kind for r in config.rule] == ["dark-vessel"]
+    assert not config.zone
