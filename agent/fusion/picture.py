@@ -194,6 +194,7 @@ class _Build:
         self._picture = picture
         self._parts = parts
         self._now_s = now_s
+        self._heard_s = min(now_s, picture.ais.heard_s)  # what a station may have sent since then proves nothing
         row, table = contacts.row, picture.tracker.table
         self._id = contacts.id.tolist()
         self._contact = {t: i for i, t in enumerate(self._id)}
@@ -244,7 +245,7 @@ class _Build:
         return Known(
             track=track, state=tuple(x), kinds=kinds, share=share, hits=hits, confirmed_s=confirmed_s,
             static=static, ais_reports=station.reports if station else 0,
-            ais_quiet_s=station.quiet_s(self._now_s) if station and self._watched(contact, targets) else 0.0,
+            ais_quiet_s=station.quiet_s(self._heard_s) if station and self._watched(contact, targets) else 0.0,
         )  # fmt: skip
 
     def _watched(self, contact: int | None, targets: list[Reported]) -> bool:

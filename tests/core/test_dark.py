@@ -48,6 +48,14 @@ def test_a_ship_that_switches_its_ais_off_is_dark_after_the_rule_s_wait() -> Non
     assert alert.reason_codes == ("ais-silent",)
 
 
+def test_no_ship_is_silent_while_the_receiver_hears_nobody() -> None:
+    ship = Ship(east=-2000.0, north=2500.0, course=[(0.0, 4.0, 0.0)], mmsi=224000002)
+    events = World(ships=[ship, FERRY]).events(500.0)
+    cut = [e for e in events if not (hasattr(e, "mmsi") and 200.0 < e.at_s < 295.0)]
+    assert len(cut) < len(events)
+    assert not [a for a in alerts(run(Core(config((), (DARK,))), cut)) if a.state is AlertState.RAISED]
+
+
 def test_a_ship_whose_ais_and_echo_end_together_is_not_dark() -> None:
     ship = Ship(east=-2000.0, north=2500.0, course=[(0.0, 4.0, 0.0)], mmsi=224000002, until_s=200.0)
     assert not raised([ship], 500.0)

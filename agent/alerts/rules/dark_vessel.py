@@ -5,7 +5,8 @@ Promises:
   station heard that far, or by `ais_reach_m`); otherwise the rule says that it is suspended;
 - the wait counts only while the receiver is heard, so that switching it on makes nobody dark;
 - a vessel whose AIS has gone silent, for longer than its class and speed allow, while the site goes on seeing it, waits
-  from its last report on, less two that may have been lost;
+  from its last report on, less two that may have been lost; what the receiver does not hear while it hears nobody
+  proves nothing;
 - what has neither moved nor ever sent AIS is not called a vessel: it may be a rock.
 """
 
