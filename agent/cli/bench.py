@@ -32,7 +32,7 @@ BENCHMARKS = {
     "camera-cycles": "cameras opened, struck by faults and closed --rounds times: handles, threads, memory",
     "video": "radar video of 4096 x 2048 at 24 rpm to plots: times real time on one core, memory",
     "cost": "memory, start and CPU at rest of the whole agent on simulated sensors",
-    "outbox-chaos": "kill -9 of the agent, broker outages, bad links and full disks against mosquitto",
+    "outbox-chaos": "kill -9 and power cuts of the agent, broker outages, bad links, full disks",
 }
 
 
@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="only the JSON objects, no table")
     parser.add_argument("--rounds", type=int, default=50, help="of outbox-chaos and camera-cycles: how many")
+    parser.add_argument("--jobs", type=int, default=1, help="of outbox-chaos: boxes that share the rounds")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, metavar="DIR")
 
@@ -52,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
     names = [n for n in BENCHMARKS if n != "outbox-chaos"] if args.name == "all" else [args.name]
     for name in names:
         module = importlib.import_module("agent.cli.bench_" + name.replace("-", "_"))
-        figures = {"bench": name, **module.measure(rounds=args.rounds, seed=args.seed)}
+        more = {"jobs": args.jobs} if name == "outbox-chaos" else {}
+        figures = {"bench": name, **module.measure(rounds=args.rounds, seed=args.seed, **more)}
         print(json.dumps(figures), flush=True)
         if args.out is not None:
             args.out.mkdir(parents=True, exist_ok=True)

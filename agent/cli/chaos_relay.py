@@ -1,6 +1,7 @@
 """A bad link between a box and its broker: slow, torn, or one on which acknowledgements are lost. For benchmarks.
 
-It understands as much MQTT as it takes to see a PUBACK go by.
+It understands as much MQTT as it takes to see an alert, a PUBACK or the picture's acknowledgement go by, and springs a
+trap on it.
 """
 
 from __future__ import annotations
@@ -13,20 +14,22 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
+
+    from agent.cli.chaos_aims import Trap
 
 FAULTS = ("none", "slow", "torn", "deaf")
-_PUBACK = 4
+_PUBLISH, _PUBACK = 3, 4
 _SLOW_BYTES_PER_S = 4000.0
 _TORN_BYTES = (200, 4000)  # a connection is cut after so many, in the middle of a packet
 _DEAF = 0.2  # of the acknowledgements of the broker get lost
 
 
 class Relay:
-    """Listens on a free loopback port and forwards to `target`; `fault` holds for what comes from now on."""
+    """Listens on a free loopback port and forwards to `target`; `fault` and `trap` hold for what comes from now on."""
 
     def __init__(self, target: int, rng: random.Random) -> None:
         self.fault = "none"
+        self.trap: Trap | None = None
         self._target, self._rng = target, rng
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._server.getsockname()[1])
@@ -49,14 +52,23 @@ class Relay:
                 client.close()  # the broker is down
                 continue
             left = [self._rng.randint(*_TORN_BYTES)]
-            for source, sink, look in ((client, upstream, _all), (upstream, client, self._from_broker)):
-                threading.Thread(target=self._pipe, args=(source, sink, look, left), daemon=True).start()
+            for source, sink, down in ((client, upstream, False), (upstream, client, True)):
+                threading.Thread(
+                    target=self._pipe, args=(source, sink, left), kwargs={"down": down}, daemon=True
+                ).start()
 
-    def _pipe(self, source: socket.socket, sink: socket.socket, look: Callable[[bytes], bool], left: list[int]) -> None:
+    def _pipe(self, source: socket.socket, sink: socket.socket, left: list[int], *, down: bool) -> None:
         with contextlib.suppress(OSError, EOFError):
             while True:
                 packet = _packet(source)
-                if not look(packet):
+                moment = _moment(packet, down=down)
+                if self._withholds(moment):
+                    continue
+                trap = self.trap
+                if trap is not None and trap.counts(moment):
+                    sink.sendall(packet[: round(len(packet) * trap.passed)])
+                    trap.spring()
+                    sink.sendall(packet[round(len(packet) * trap.passed) :])
                     continue
                 if self.fault == "slow":
                     time.sleep(len(packet) / _SLOW_BYTES_PER_S)
@@ -71,15 +83,25 @@ class Relay:
                 s.shutdown(socket.SHUT_RDWR)
             s.close()
 
-    def _from_broker(self, packet: bytes) -> bool:
-        if self.fault == "deaf" and packet[0] >> 4 == _PUBACK and self._rng.random() < _DEAF:
+    def _withholds(self, moment: str) -> bool:
+        if self.fault == "deaf" and moment == "puback" and self._rng.random() < _DEAF:
             self.withheld += 1
-            return False
-        return True
+            return True
+        return False
 
 
-def _all(_packet: bytes) -> bool:
-    return True
+def _moment(packet: bytes, *, down: bool) -> str:
+    """What a packet is to the box: an alert of its own, the broker's word, the picture's word, or "" for the rest."""
+    kind = packet[0] >> 4
+    if down and kind == _PUBACK:
+        return "puback"
+    if kind != _PUBLISH:
+        return ""
+    at = 1 + next(i for i, x in enumerate(packet[1:5], 1) if not x & 128)
+    topic = packet[at + 2 : at + 2 + int.from_bytes(packet[at : at + 2], "big")]
+    if down:
+        return "acknowledgement" if topic.endswith(b"/d/k") else ""
+    return "send" if topic.endswith(b"/u/a") else ""
 
 
 def _packet(source: socket.socket) -> bytes:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli.bench_outbox_chaos import Coast
+from agent.cli.chaos_coast import Coast
 from inference.blob_model import blob_model
 from support.broker import Mosquitto, free_port
 

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from agent.cli.bench_outbox_chaos import CONFIG, Coast
+from agent.cli.chaos_coast import CONFIG, Coast
 from support.broker import Mosquitto
 
 from .conftest import Daemon
