@@ -75,9 +75,10 @@ faults: $(VENV)/.test
 test-vm: $(VENV)/.test deb
 	PYTHONPATH=tests $(BIN)/python -m vm.run dist/vigia_*_amd64.deb
 
-# hours of a whole box: memory, handles, threads, written bytes; ARGS="--hours 0.1" for a short one
+# hours of a whole box: memory, handles, threads, written bytes; ARGS="--hours 0.1" for a short one, or
+# ARGS="--simulated-days 7" for a week of events through its core
 soak: $(VENV)/.test
-	PYTHONPATH=tests $(BIN)/python tests/soak/soak.py $(ARGS)
+	PYTHONPATH=tests $(BIN)/python -m soak.soak $(ARGS)
 
 # only the tests in a booted Debian 12 (root, debootstrap, systemd-nspawn); part of `make test`
 test-booted: $(VENV)/.test

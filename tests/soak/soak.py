@@ -24,6 +24,7 @@ import numpy as np
 
 from faults.devices import Camera, Nav, Radar, SerialRadar
 from faults.rig import Rig
+from soak import days
 
 EVERY_S = 10.0
 VESSEL_S = 60.0  # a busy harbour: a vessel a minute over the border of a zone
@@ -128,8 +129,12 @@ def main() -> int:
     )
     parser.add_argument("--ais-only", action="store_true", help="no other sensor than the AIS receiver")
     parser.add_argument("--own-disk", action="store_true", help="count what the disk gets, on one of its own (root)")
+    parser.add_argument("--simulated-days", type=float, help="days of events through the core instead (days.py)")
     parser.add_argument("--out", type=Path, help="all samples, JSON lines")
     args = parser.parse_args()
+    if args.simulated_days:
+        with tempfile.TemporaryDirectory(prefix="vigia-soak-", dir="/var/tmp") as folder:
+            return days.main(args.simulated_days, Path(folder), args.out)
     samples: list[Sample] = []
     with tempfile.TemporaryDirectory(prefix="vigia-soak-", dir="/var/tmp") as folder, Rig(Path(folder)) as rig:
         for kind in () if args.ais_only else (SerialRadar, Nav, Radar, Camera):
