@@ -9,7 +9,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("no deadline", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("no deadline")
 
 DEFAULT_FIELD_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 ALLOWED_SKIPS = (

@@ -1,4 +1,4 @@
-"""Signs of jamming and spoofing: a box does not move, so its receiver's place and time are checked.
+"""Signs of jamming and spoofing: a box does not move, so its receiver's place, speed and time are checked.
 
 Promises:
 - one sentence as long as a sign lasts, none when it has gone; a box without a receiver is never blamed for it;
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FIXES = 5
 AWAY_M = 500.0  # a surveyed place and a cheap receiver agree within tens of metres
 TIME_OFF_S = 2.0
+MOVES_MPS = 2.5  # above the noise of a cheap receiver that lies still; a slow pull away begins long before AWAY_M
 LOST_S = 120.0  # a receiver on a roof that had a fix does not lose it by itself
 
 
@@ -29,6 +30,8 @@ class GnssWatch:
         self._frame = LocalFrame(lat=site.lat, lon=site.lon)
         self._away = 0
         self._away_m = 0.0
+        self._moves = 0
+        self._moves_mps = 0.0
         self._time_off = 0
         self._time_off_s = 0.0
         self._fix_s: float | None = None
@@ -42,6 +45,9 @@ class GnssWatch:
             self._source, self._fix_s = message.source, now.t_s
             self._away_m = enu_to_polar(*self._frame.to_enu(message.lat, message.lon))[0]
             self._away = self._away + 1 if self._away_m > AWAY_M else 0
+        if message.sog_mps is not None and message.fix_ok is not False:
+            self._moves_mps = message.sog_mps
+            self._moves = self._moves + 1 if self._moves_mps > MOVES_MPS else 0
         if message.utc_s is not None:
             self._time_off_s = message.utc_s - now.wall_s
             self._time_off = self._time_off + 1 if abs(self._time_off_s) > TIME_OFF_S else 0
@@ -56,6 +62,8 @@ class GnssWatch:
                 f"{self._source} says that the box is {self._away_m:.0f} m from its configured place: spoofed, or the "
                 "place is wrong"
             )
+        if self._moves >= FIXES:
+            problems.append(f"{self._source} says that the box moves at {self._moves_mps:.1f} m/s: spoofed, or adrift")
         if self._time_off >= FIXES:
             problems.append(f"GNSS time and the box's clock differ by {self._time_off_s:+.1f} s")
         if now.t_s - self._fix_s > LOST_S:

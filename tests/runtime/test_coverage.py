@@ -116,3 +116,18 @@ def test_a_receiver_that_says_another_place_or_time_or_nothing() -> None:
     later = watch.report(Stamp(t_s=2.0 + LOST_S, wall_s=1000.0))
     assert later is not None
     assert "no fix" in later.sentence
+
+
+def test_a_receiver_that_is_pulled_away_says_so_before_it_is_far() -> None:
+    watch = GnssWatch(CONFIG.site)
+    now = Stamp(t_s=1.0, wall_s=1000.0)
+
+    def state(sog_mps: float) -> SensorState:
+        watch.take(nav(1.0, lat=43.3801, lon=-8.4, sog_mps=sog_mps), now)
+        report = watch.report(now)
+        assert report is not None
+        assert ("moves at" in report.sentence) == (report.state is SensorState.DEGRADED)
+        return report.state
+
+    assert [state(0.3), *(state(5.1) for _ in range(FIXES))] == [SensorState.OK] * FIXES + [SensorState.DEGRADED]
+    assert state(0.2) is SensorState.OK
