@@ -69,12 +69,12 @@ def _agent(folder: Path) -> dict[str, Any]:
     try:
         first_frame_s = _first_frame(state, began)
         time.sleep(SETTLE_S)
-        family = _family(agent.pid)
-        before = {pid: _cpu_s(pid) for pid in family}
+        processes = family(agent.pid)
+        before = {pid: _cpu_s(pid) for pid in processes}
         time.sleep(WATCH_S)
-        cpu = {pid: (_cpu_s(pid) - before[pid]) / WATCH_S for pid in family}
+        cpu = {pid: (_cpu_s(pid) - before[pid]) / WATCH_S for pid in processes}
         figures: dict[str, Any] = {"start_to_first_frame_s": round(first_frame_s, 2)}
-        for pid, role in family.items():
+        for pid, role in processes.items():
             figures[f"{role}_pss_mb"] = round(pss_mb(pid), 1)
             figures[f"{role}_cpu_share"] = round(cpu[pid], 3)
         figures["total_pss_mb"] = round(sum(v for k, v in figures.items() if k.endswith("pss_mb")), 1)
@@ -97,7 +97,7 @@ def _first_frame(state: Path, began: float) -> float:
     raise SensorUnavailable("the camera gave no picture within a minute")
 
 
-def _family(parent: int) -> dict[int, str]:
+def family(parent: int) -> dict[int, str]:
     """Role of each process of the agent and its sensor children, by pid, told apart by what they have mapped."""
     out = {parent: "parent"}
     for entry in Path("/proc").iterdir():

@@ -12,6 +12,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from agent.config.schema import Tracking
 from bench.tracking import autoferry
 from bench.tracking.scenes import SCENES, Scene
 from bench.tracking.score import Score, score
@@ -29,6 +30,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=3, help="of seeds")
     parser.add_argument("--scans", type=int, help="only the first so many: the peer takes its time")
     parser.add_argument("--without-ours", action="store_true")
+    parser.add_argument("--false-per-day", type=float, default=1.0, help="[tracking] false_tracks_per_day of ours")
     args = parser.parse_args()
     for name in args.scene or (*SCENES, "autoferry"):
         scenes = _scenes(name, range(SEEDS[args.seeds], SEEDS[args.seeds] + args.count))
@@ -37,7 +39,7 @@ def main() -> int:
             total = Score()
             for scene in scenes:
                 found = (
-                    ours(scene)
+                    ours(scene, Tracking(false_tracks_per_day=args.false_per_day))
                     if tracker == "vigia"
                     else stone_soup(scene, tracker, 40.0 if name == "autoferry" else 150.0)
                 )
