@@ -2,7 +2,8 @@
 
 Promises:
 - a frame is a function of its seed and of the renderer's source alone; the seed is the frame's name;
-- the three splits draw from ranges of seeds that never meet: a frame of the test split is in no training run;
+- the splits draw from ranges of seeds that never meet: a frame of the test split is in no training run, and the
+  verifier learns from frames that the detector has not seen (`verify`);
 - a truth row is `x0, y0, x1, y1` px, a class (see `classes`), `visible` 0..1, `contrast` and `grain` in grey levels:
   the RMS difference from the surroundings, and how much neighbouring pixels of these differ among themselves;
 - `judge` says which truth counts, by `hardware_sim.sight`: what a person could not see either is IGNORED.
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-FIRST_SEED = {"test": 1_000_000, "val": 2_000_000, "train": 3_000_000}
+FIRST_SEED = {"test": 1_000_000, "val": 2_000_000, "train": 3_000_000, "verify": 4_000_000}
 SHARD_FRAMES = 100
 LIVE_ONE_IN = 4  # this share is drawn as the simulated cameras draw, the others in full detail
 HEIGHT_EDGES_PX = (0, 4, 8, 16, 32, 64, 128, 10_000)
@@ -56,7 +57,7 @@ class Frames:
 
 
 def split_seeds(split: str, count: int) -> range:
-    """Seeds of the first `count` frames of a split (train, val, test)."""
+    """Seeds of the first `count` frames of a split of FIRST_SEED."""
     first = FIRST_SEED[split]
     return range(first, first + count)
 
@@ -117,12 +118,12 @@ def write_shard(folder: Path, index: int, seeds: Sequence[int]) -> None:
     part.rename(target)
 
 
-def open_frames(folder: Path, limit: int | None = None) -> Frames:
-    """Every finished shard of a split, pictures mapped, not read; FileNotFoundError when there is none."""
+def open_frames(folder: Path, limit: int | None = None, shards: Sequence[Path] | None = None) -> Frames:
+    """Every finished shard of a split, or those named; pictures mapped, not read; FileNotFoundError without any."""
     images: list[NDArray[np.uint8]] = []
     truths: list[Truth] = []
     seeds: list[int] = []
-    for path in sorted(folder.glob("shard-????.npz")):
+    for path in sorted(folder.glob("shard-????.npz")) if shards is None else shards:
         stack = np.load(path.with_suffix(".npy"), mmap_mode="r")
         with np.load(path) as rows:
             frame, table = rows["frame"], {k: rows[k] for k in ("boxes", "classes", "visible", "contrast", "grain")}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 
-from training.frames import SHARD_FRAMES, describe, open_frames, split_seeds, write_shard
+from training.frames import FIRST_SEED, SHARD_FRAMES, describe, open_frames, split_seeds, write_shard
 
 SEED_LISTS = Path(__file__).parent / "seeds"
 
@@ -22,7 +22,7 @@ def _job(task: tuple[Path, int, list[int]]) -> int:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("split", choices=("train", "val", "test"))
+    parser.add_argument("split", choices=tuple(FIRST_SEED))
     parser.add_argument("--count", type=int, required=True, help="frames, rounded up to whole shards of 100")
     parser.add_argument("--out", type=Path, default=Path("training-out/frames"))
     parser.add_argument("--processes", type=int, default=1)
