@@ -25,7 +25,8 @@ from pathlib import Path
 import numpy as np
 
 from agent.messages import Alert, ClockChange, Event, Scan, SensorHealth, Tick, TrackPicture
-from agent.publish.outbox import RANK_HIGH, Entry, Outbox
+from agent.publish.entries import RANK_HIGH, Entry
+from agent.publish.outbox import Outbox
 from agent.record.events_json import read_events
 from agent.runtime import configuration
 from agent.runtime.engine import Engine
