@@ -70,6 +70,9 @@ def main() -> int:
     parser.add_argument("--kind", action="append", choices=tuple(SPEEDS_KN), help="default: all")
     parser.add_argument("--runs", type=int, default=20, help=f"of {EACH} encounters each")
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument(
+        "--own-known", action="store_true", help="the other vessel's motion is known, as a ship's own is"
+    )
     args = parser.parse_args()
     for kind in args.kind or SPEEDS_KN:
         rng = np.random.default_rng([args.seed, *kind.encode()])
@@ -77,7 +80,9 @@ def main() -> int:
             rows: tuple[list[dict[str, tuple[float, float]]], ...] = ([], [])
             lost = [0, 0]
             for _ in range(args.runs):
-                for k, errors in _run(rng, [_encounter(rng, kind, speed_kn * KNOT, n) for n in range(EACH)]):
+                for k, errors in _run(
+                    rng, [_encounter(rng, kind, speed_kn * KNOT, n) for n in range(EACH)], own_known=args.own_known
+                ):
                     if errors is None:
                         lost[k] += 1
                     else:
@@ -143,7 +148,7 @@ def _path(x: float, y: float, courses: list[float], speed: float) -> list[State]
 
 
 def _run(
-    rng: np.random.Generator, encounters: list[Encounter]
+    rng: np.random.Generator, encounters: list[Encounter], *, own_known: bool
 ) -> list[tuple[int, dict[str, tuple[float, float]] | None]]:
     """(which look, what was off) of each encounter; None where the target, or the other vessel, has no track."""
     site = Site(name="bench", lat=43.0, lon=-8.0, height_m=0.0)
@@ -159,10 +164,11 @@ def _run(
             continue
         for e in (e for e in encounters if k in e.looks):
             found = [None if p is None else _nearest(picture.tracks, p[k]) for p in (e.target, e.other)]
-            other = (0.0, 0.0, 0.0, 0.0) if e.other is None else found[1]
+            true_other = e.other[k] if e.other else (0.0, 0.0, 0.0, 0.0)
+            other = true_other if own_known or e.other is None else found[1]
             errors = None
             if found[0] is not None and other is not None:
-                errors = _off(found[0], other, e.target[k], e.other[k] if e.other else (0.0, 0.0, 0.0, 0.0))
+                errors = _off(found[0], other, e.target[k], true_other)
             out.append((e.looks.index(k), errors))
     return out
 
