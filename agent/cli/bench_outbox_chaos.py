@@ -39,7 +39,7 @@ def measure(*, rounds: int, seed: int, jobs: int = 1) -> dict[str, Any]:
         raise SensorUnavailable("mosquitto is not installed; on Debian: apt-get install mosquitto")
     boxes = []
     for job in range(jobs):
-        command = [*_own_mounts(), sys.executable, "-m", "agent.cli.chaos_box", program]
+        command = [*_apart(), sys.executable, "-m", "agent.cli.chaos_box", program]
         command += [str(rounds // jobs + (job < rounds % jobs)), str(seed + job)]
         boxes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))  # noqa: S603 - our own program
 
@@ -61,9 +61,13 @@ def measure(*, rounds: int, seed: int, jobs: int = 1) -> dict[str, Any]:
     return {"jobs": jobs, "jobs_that_broke": jobs - len(whole), **total}
 
 
-def _own_mounts() -> list[str]:
-    """A command that gives a box mounts of its own: those that others hold on to cannot be mounted anew after a cut."""
-    command = ["unshare", "--mount"]
+def _apart() -> list[str]:
+    """A command that gives a box mounts and ports of its own, as root.
+
+    A mount that others hold on to cannot be mounted anew after a power cut; the port of a broker that is down may be
+    taken by another box, whose alerts this one's picture would then acknowledge.
+    """
+    command = ["unshare", "--mount", "--net"]
     if os.geteuid() != 0 or shutil.which(command[0]) is None:
         return []
     tried = subprocess.run([*command, "true"], capture_output=True, check=False)  # noqa: S603 - of the system
