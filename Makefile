@@ -10,7 +10,7 @@ ARGS ?=
 
 PEERS := $(patsubst tests/peers/%.txt,.venv-peers/%/.ready,$(wildcard tests/peers/*.txt))
 
-.PHONY: setup demo test lint peers bench fuzz nightly train clean deb wheelhouse lock audit test-booted faults soak test-vm chaos
+.PHONY: setup demo test lint peers bench fuzz nightly train clean deb wheelhouse lock audit test-packages test-booted faults soak test-vm chaos
 
 $(VENV)/.run: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "make: $(PYTHON) -m venv failed: install Python 3.11 with its venv module (Debian: apt install python3-venv)"; exit 1; }
@@ -57,6 +57,10 @@ deb: $(VENV)/.run
 # everything for `pip install --no-index --find-links dist/wheelhouse-amd64 vigia` on a machine without a network
 wheelhouse: $(VENV)/.run
 	@for arch in $(ARCHES); do PYTHON=$(BIN)/python packaging/wheelhouse.sh $$arch || exit 1; done
+
+# every other way to install, tried: wheelhouse, hash-pinned lock, plain pip; and the bill of materials (some minutes)
+test-packages: $(VENV)/.run
+	PYTHON=$(BIN)/python packaging/try.sh
 
 lock: $(VENV)/.run
 	$(BIN)/python packaging/lock.py
