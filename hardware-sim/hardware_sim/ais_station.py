@@ -1,4 +1,4 @@
-"""When AIS stations speak, and in which slots.
+"""What AIS stations send, and when.
 
 Promises:
 - reporting intervals of ITU-R M.1371-5, annex 1, tables 1 and 2: class A 3 min at anchor, 10 s to 14 kn, 6 s to 23 kn,
@@ -6,7 +6,8 @@ Promises:
   14 kn, 15 s to 23 kn, 5 s above; AtoN 3 min; static data every 6 min;
 - a base station reports every 10 s, with the time that it has: the fault `ais-clock` is its clock's;
 - an AIS-SART sends eight reports within 14 s once a minute, on both channels in turn (IEC 61097-14), and `SART ACTIVE`;
-- a report leaves in a slot (2,250 a minute) within a tenth of the interval of its nominal time;
+- a report asks for a slot (2,250 a minute) within a tenth of the interval of its nominal time, at most 1 s; which one
+  it gets is told by `ais_slots`;
 - every station is heard within its first seconds: the run starts in the middle of its life, not at power-on;
 - positions carry the GNSS receiver's slowly wandering error, and what the vessel's table adds to it.
 """
@@ -14,12 +15,11 @@ Promises:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from heapq import merge
 from itertools import count
 from typing import TYPE_CHECKING
 
 from hardware_sim import ais
+from hardware_sim.ais_slots import SLOT_S, Transmission, allotted, first_slot
 from hardware_sim.faults import Faults
 from hardware_sim.geo import KNOT_MPS
 from hardware_sim.seeds import generator
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from hardware_sim.tables import BaseStationTable
     from hardware_sim.world import Vessel, World
 
-SLOT_S = 60.0 / 2250.0
 GNSS_SIGMA_M = 3.0
 STATIC_INTERVAL_S = 360.0
 ATON_INTERVAL_S = 180.0
@@ -45,27 +44,6 @@ LATENCY_S = 0.2  # a report says where the ship was when it was put together
 DRAWS = 64  # random numbers are drawn so many at once
 AID_TYPES = {"buoy": 15, "rock": 4}
 """ITU-R M.1371-5, table 74: floating, not specified; structure off shore."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transmission:
-    """One message on the air: `t` is the start of its slot, (`east_m`, `north_m`) where its aerial really is.
-
-    `build` makes the message, for whoever hears it.
-    """
-
-    t: float
-    channel: str
-    mmsi: int
-    build: Callable[[], ais.Message]
-    east_m: float
-    north_m: float
-    aerial_m: float
-
-    @property
-    def sentences(self) -> bytes:
-        """As VDM sentences."""
-        return ais.vdm(ais.encoded(self.build()), self.channel, self.mmsi % 10)
 
 
 def reporting_interval_s(ais_class: str, sog_mps: float, turn_dps: float, *, at_anchor: bool = False) -> float:
@@ -97,7 +75,7 @@ def transmissions(world: World, start_unix_s: float) -> Iterator[Transmission]:
         if v.table.sart_mmsi is not None:
             sources.append(_Station(world, v, start_unix_s).sart(v.table.sart_mmsi))
     sources += [_base_station(world, b, start_unix_s) for b in world.scenario.base_station]
-    return merge(*sources, key=lambda x: x.t)
+    return allotted(sources, start_unix_s)
 
 
 def _base_station(world: World, table: BaseStationTable, start_unix_s: float) -> Iterator[Transmission]:
@@ -106,7 +84,7 @@ def _base_station(world: World, table: BaseStationTable, start_unix_s: float) ->
     lat, lon = world.geo(table.east_m, table.north_m)
     first = float(generator(world.seed, "ais-base", table.mmsi).uniform(0.0, BASE_INTERVAL_S))
     for n in count():
-        t = _slot(start_unix_s, first + n * BASE_INTERVAL_S)
+        slot, t = first_slot(start_unix_s, first + n * BASE_INTERVAL_S)
 
         def build(t: float = t) -> ais.Base:
             at = start_unix_s + t + faults.value("ais-clock", t)
@@ -114,19 +92,15 @@ def _base_station(world: World, table: BaseStationTable, start_unix_s: float) ->
 
         yield Transmission(
             t=t,
+            slot=slot,
             channel="AB"[n % 2],
             mmsi=table.mmsi,
             build=build,
             east_m=table.east_m,
             north_m=table.north_m,
             aerial_m=table.height_m,
+            reserved=True,
         )
-
-
-def _slot(start_unix_s: float, t: float) -> float:
-    """The start of a slot on the UTC minute's grid, at `t` seconds after the start or next after it."""
-    at = start_unix_s + max(0.0, t)
-    return math.ceil(at / SLOT_S) * SLOT_S - start_unix_s
 
 
 class _Station:
@@ -144,10 +118,10 @@ class _Station:
         while True:
             for wait, v_noise, c_noise in rng.standard_normal((DRAWS, 3)).tolist():
                 early = max(-0.1, min(0.1, 0.05 * wait))
-                t = self._slot(nominal + early * min(interval, 10.0))
+                slot, t = first_slot(self._start, nominal + early * min(interval, 10.0))
                 state = self._vessel.at(t - LATENCY_S)
                 if self._on(t):
-                    yield self._report(t, state, (v_noise, c_noise), None)
+                    yield self._report(slot, t, state, (v_noise, c_noise))
                 interval = self._interval(state)
                 nominal += interval
 
@@ -161,9 +135,9 @@ class _Station:
         while self._class != "AtoN":  # its one message says everything
             if self._on(t):
                 for i, part in enumerate((5,) if self._class == "A" else (24, 25)):
-                    at = self._slot(t + i)
-                    state = self._vessel.at(at)
-                    yield self._on_air(at, self.mmsi, lambda part=part: self._static(part), state)  # type: ignore[misc] # early binding
+                    slot, at = first_slot(self._start, t + i)
+                    state, slots = self._vessel.at(at), 2 if part == 5 else 1
+                    yield self._on_air(slot, at, lambda part=part: self._static(part), state, slots)  # type: ignore[misc] # early binding
             t += STATIC_INTERVAL_S
 
     def sart(self, mmsi: int) -> Iterator[Transmission]:
@@ -173,40 +147,52 @@ class _Station:
         for burst in count():
             noise = rng.standard_normal((SART_BURST, 2)).tolist()
             for i, n in enumerate(noise):
-                at = self._slot(t + i * SART_SPACING_S)
-                yield self._report(at, self._vessel.at(at - LATENCY_S), (n[0], n[1]), mmsi)
+                slot, at = first_slot(self._start, t + i * SART_SPACING_S)
+                state = self._vessel.at(at - LATENCY_S)
+                yield self._of_sart(slot, at, lambda a=at, s=state, n=n: self._position(a, s, n, mmsi), state, mmsi)  # type: ignore[misc] # early binding
                 if i == 0 and burst % 4 == 0:
                     text = ais.SafetyText(mmsi=mmsi, text="SART ACTIVE")
-                    state = self._vessel.at(at)
-                    yield self._on_air(at + SLOT_S, mmsi, lambda text=text: text, state, SART_AERIAL_M)  # type: ignore[misc] # early binding
+                    yield self._of_sart(slot + 1, at + SLOT_S, lambda text=text: text, self._vessel.at(at), mmsi)  # type: ignore[misc] # early binding
             t += 60.0
-
-    def _slot(self, t: float) -> float:
-        return _slot(self._start, t)
 
     def _on(self, t: float) -> bool:
         off_s = self._vessel.table.ais_off_s
         return not off_s or not any(off <= t < on for off, on in off_s)
 
-    def _on_air(
-        self, t: float, mmsi: int, build: Callable[[], ais.Message], state: State, aerial_m: float | None = None
-    ) -> Transmission:
+    def _channel(self) -> str:
         self._sent += 1
+        return "AB"[self._sent % 2]
+
+    def _on_air(self, slot: int, t: float, build: Callable[[], ais.Message], state: State, slots: int) -> Transmission:
         return Transmission(
             t=t,
-            channel="AB"[self._sent % 2],
+            slot=slot,
+            slots=slots,
+            channel=self._channel(),
+            mmsi=self.mmsi,
+            build=build,
+            east_m=state.east_m,
+            north_m=state.north_m,
+            aerial_m=self._vessel.kind.height_m,
+        )
+
+    def _of_sart(self, slot: int, t: float, build: Callable[[], ais.Message], state: State, mmsi: int) -> Transmission:
+        return Transmission(
+            t=t,
+            slot=slot,
+            channel=self._channel(),
             mmsi=mmsi,
             build=build,
             east_m=state.east_m,
             north_m=state.north_m,
-            aerial_m=self._vessel.kind.height_m if aerial_m is None else aerial_m,
+            aerial_m=SART_AERIAL_M,
+            reserved=True,
         )
 
-    def _report(self, t: float, state: State, noise: tuple[float, float], sart_mmsi: int | None) -> Transmission:
+    def _report(self, slot: int, t: float, state: State, noise: tuple[float, float]) -> Transmission:
         if self._class == "AtoN":
-            return self._on_air(t, self.mmsi, lambda: self._aton(t), state)
-        mmsi, aerial_m = (self.mmsi, None) if sart_mmsi is None else (sart_mmsi, SART_AERIAL_M)
-        return self._on_air(t, mmsi, lambda: self._position(t, state, noise, sart_mmsi), state, aerial_m)
+            return self._on_air(slot, t, lambda: self._aton(t), state, 2)
+        return self._on_air(slot, t, lambda: self._position(t, state, noise, None), state, 1)
 
     def _position(self, t: float, state: State, noise: tuple[float, float], sart_mmsi: int | None) -> ais.Position:
         w, measured = self._wander, t - LATENCY_S

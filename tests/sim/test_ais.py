@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from itertools import islice, pairwise, takewhile
+from itertools import combinations, islice, pairwise, takewhile
 from typing import Any
 
 import pytest
@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyais import decode
 
-from hardware_sim import ais, ais_receiver, ais_station, scenario
+from hardware_sim import ais, ais_receiver, ais_slots, ais_station, scenario
+from hardware_sim.ais_slots import Transmission
 from hardware_sim.geo import KNOT_MPS, Site
 from hardware_sim.tables import AisReceiverTable, BaseStationTable, VesselTable
 from hardware_sim.world import World
@@ -135,7 +136,7 @@ def test_who_is_heard_when(harbour: World, start_unix_s: float) -> None:
     ):
         got = read(*lines.splitlines(keepends=True))
         heard.setdefault(got["mmsi"], [])
-        slot = (start_unix_s + t) / ais_station.SLOT_S
+        slot = (start_unix_s + t) / ais_slots.SLOT_S
         assert slot == pytest.approx(round(slot), abs=1e-3)
         if got["msg_type"] in (1, 18):
             heard[got["mmsi"]].append(t)
@@ -180,6 +181,7 @@ def test_an_aid_to_navigation_says_what_and_where_it_is() -> None:
     buoy = VesselTable(name="Cardinal", kind="buoy", route_m=((900.0, 800.0),), ais="AtoN", mmsi=992_241_001)
     heard = receive(small(buoy), 400.0)
     assert [m["msg_type"] for _, m in heard] == [21, 21, 21]  # every three minutes
+    assert next(ais_station.transmissions(small(buoy), 1_750_000_000.0)).slots == 2  # of 272 bits
     got = heard[0][1]
     assert (got["mmsi"], got["name"], got["aid_type"]) == (992_241_001, "CARDINAL", 15)
     assert Site(43.38, -8.40).to_enu(got["lat"], got["lon"]) == pytest.approx((900.0, 800.0), abs=0.3)
@@ -267,20 +269,85 @@ def test_two_receivers_lose_independently_and_a_farther_one_hears_what_the_first
     assert beside > one | two
 
 
+def message(
+    n: int, slot: int, *, channel: str = "A", north_m: float = 0.0, slots: int = 1, reserved: bool = False
+) -> Transmission:
+    """A message of station `n`, aerial at 9 m: two of them hear each other over 24.7 km."""
+    return Transmission(
+        t=slot * ais_slots.SLOT_S, slot=slot, slots=slots, channel=channel, mmsi=n, east_m=0.0, north_m=north_m,
+        build=lambda: ais.SafetyText(mmsi=n, text="X"), aerial_m=9.0, reserved=reserved,
+    )  # fmt: skip
+
+
 def test_in_one_slot_the_nearer_is_heard_if_it_is_much_nearer() -> None:
-    def at(name: str, north_m: float, channel: str = "A") -> ais_station.Transmission:
-        return ais_station.Transmission(
-            t=1.0, channel=channel, mmsi=int(name), build=lambda: ais.SafetyText(mmsi=int(name), text="X"), east_m=0.0,
-            north_m=north_m, aerial_m=10.0,
-        )  # fmt: skip
+    def heard(*on_air: Transmission) -> set[int]:
+        return {x.mmsi for _, x in ais_receiver.captured([(x.north_m, x) for x in on_air])}
 
-    def heard(*on_air: ais_station.Transmission) -> set[int]:
-        return {x.mmsi for x in ais_receiver.captured([(x.north_m, x) for x in on_air])}
+    far = message(2, 7, north_m=5000.0)
+    assert heard(message(1, 7, north_m=1000.0), far) == {1}
+    assert heard(message(1, 7, north_m=4000.0), far) == set()
+    assert heard(message(1, 7, north_m=4000.0, channel="B"), far) == {1, 2}
+    assert heard(message(1, 6, north_m=4000.0), far) == {1, 2}
+    assert heard(message(1, 6, north_m=4000.0, slots=2), far) == set()  # its second slot
+    assert heard(message(1, 6, north_m=1000.0, slots=2), far) == {1}
+    assert heard(message(1, 9, north_m=1000.0)) == {1}
 
-    assert heard(at("1", 1000.0), at("2", 5000.0)) == {1}
-    assert heard(at("1", 4000.0), at("2", 5000.0)) == set()
-    assert heard(at("1", 4000.0), at("2", 5000.0, "B")) == {1, 2}
-    assert heard(at("1", 9000.0)) == {1}
+
+def test_hidden_stations_collide_and_those_that_hear_each_other_do_not() -> None:
+    asked = [message(1, 5), message(2, 5, north_m=20_000.0), message(3, 5, north_m=40_000.0)]
+    sent = {x.mmsi: x.slot for x in ais_slots.allotted([iter([x]) for x in asked], 0.0)}
+    assert sent == {1: 5, 2: 6, 3: 5}
+
+
+def test_a_reserved_slot_is_kept_and_a_station_has_one_transmitter() -> None:
+    asked = [message(1, 4, slots=2), message(2, 5, reserved=True), message(3, 4, channel="B"), message(3, 4)]
+    sent = [(x.mmsi, x.channel, x.slot) for x in ais_slots.allotted([iter([x]) for x in asked], 0.0)]
+    assert sent == [(3, "B", 4), (2, "A", 5), (1, "A", 6), (3, "A", 8)]
+
+
+def test_a_full_channel_collides_and_loses_nothing() -> None:
+    asked = [message(n, 5, slots=2) for n in range(1, 60)]
+    sent = list(ais_slots.allotted([iter([x]) for x in asked], 0.0))
+    assert len(sent) == 59
+    assert max(x.slot for x in sent) < 5 + ais_slots.REACH
+    assert sum(x.slot == 5 for x in sent) > 1
+
+
+messages = st.builds(
+    message, st.integers(1, 12), st.integers(100, 140), channel=st.sampled_from("AB"), slots=st.integers(1, 2),
+    north_m=st.sampled_from((0.0, 8_000.0, 20_000.0, 35_000.0, 60_000.0)), reserved=st.booleans(),
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(messages, max_size=30))
+def test_no_two_messages_that_hear_each_other_share_a_slot(asked: list[Transmission]) -> None:
+    sent = list(ais_slots.allotted([iter([x]) for x in asked], 0.0))
+    assert [x.slot for x in sent] == sorted(x.slot for x in sent)
+    assert {id(x.build) for x in sent} == {id(x.build) for x in asked}
+    assert len(sent) == len(asked)
+    before = {id(x.build): x.slot for x in asked}
+    for x in sent:
+        assert 0 <= x.slot - before[id(x.build)] < ais_slots.REACH
+        assert x.t == pytest.approx(x.slot * ais_slots.SLOT_S)
+    for one, other in combinations(sent, 2):
+        assert not (one.overlaps(other) and one.hears(other))
+
+
+def test_traffic_shares_slots_among_hidden_stations_only() -> None:
+    """Two lanes of ships over 130 km: what one receiver hears of them collides by those that cannot hear each other."""
+    world = World(scenario.load("ferry-lane"), 1)
+    sent = list(takewhile(lambda x: x.t < 100.0, ais_station.transmissions(world, 1_750_000_000.0)))
+    assert [x.t for x in sent] == sorted(x.t for x in sent)
+    together = [(x, y) for i, x in enumerate(sent) for y in sent[i + 1 : i + 20] if x.overlaps(y)]
+    assert len(together) > 20
+    assert not [(x, y) for x, y in together if x.hears(y)]
+    kinds = set()
+    for x in sent:
+        made = x.build()
+        kinds.add(type(made))
+        assert x.slots == (1 if len(ais.encoded(made)) <= 168 else 2)
+    assert kinds == {ais.Position, ais.Static}
 
 
 def test_a_base_station_tells_the_time_every_ten_seconds() -> None:

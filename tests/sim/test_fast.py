@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hardware_sim import ais_station, scenario
+from hardware_sim import ais_slots, scenario
 from hardware_sim.cli import main
 from hardware_sim.fast import detection, plots
 from hardware_sim.fast.run import write
@@ -166,7 +166,7 @@ def test_a_ship_s_ais_is_where_the_ship_is(tmp_path: Path) -> None:
         east, north = world.site.to_enu(e["lat"], e["lon"])
         off = math.hypot(east - state.east_m, north - state.north_m)
         assert off == pytest.approx(math.hypot(3500.0, 800.0), abs=25.0) if vessel.id == "Liar" else off < 25.0
-        slot = (e["at"]) / ais_station.SLOT_S
+        slot = (e["at"]) / ais_slots.SLOT_S
         assert slot == pytest.approx(round(slot), abs=0.01)
 
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from hardware_sim.ais_station import Transmission
     from hardware_sim.scenario import Scenario
     from hardware_sim.tables import AisReceiverTable
 
@@ -121,33 +120,41 @@ def _ticks(start: float, duration_s: float, tick_s: float) -> Iterator[Line]:
 def _ais(
     world: World, receiver: AisReceiverTable, start: float, duration_s: float, faults: Faults, count: dict[str, int]
 ) -> Iterator[Line]:
+    cut = any(f.name == "ais-cut" for f in world.scenario.fault)
     for x in takewhile(lambda x: x.t < duration_s, ais_receiver.heard(world, receiver, start)):
-        if faults.active("ais-cut", x.t):
+        if cut and faults.active("ais-cut", x.t):
             continue
-        line = _ais_event(x)
-        if line is not None:
+        said = _said(x.build())
+        if said is not None:
             count["ais"] += 1
-            at = round(start + x.t, 4)
-            yield x.t, _ENCODE({"type": "ais", "at": at, "source": receiver.name, **line}) + "\n"
+            yield x.t, f'{{"type": "ais", "at": {round(start + x.t, 4)!r}, "source": "{receiver.name}", {said}\n'
 
 
-def _ais_event(x: Transmission) -> dict[str, Any] | None:
-    """The values of a message as a decoder gives them, in the wire's own steps; None for what has no event."""
-    match x.build():
-        case ais.Position() as p:
-            kind, number = _AIS_KIND[p.ais_class], 1 if p.ais_class == "A" else 18
-            return {
-                "mmsi": p.mmsi,
-                "kind": "sart" if p.sart else kind,
-                "msg_type": number,
-                "lat": _wire_deg(p.lat),
-                "lon": _wire_deg(p.lon),
-                "sog_mps": round(ais.wire_knots(p.sog_mps) * KNOT_MPS, 4),
-                "cog_deg": round(p.cog_deg * 10.0) % 3600 / 10.0,
-                "heading_deg": None if p.heading_deg is None else float(round(p.heading_deg) % 360),
-                "nav_status": p.nav_status if p.ais_class == "A" else None,
-                "accurate": p.accurate,
-            }
+def _said(m: ais.Message) -> str | None:
+    """What follows of a message's line, as a decoder gives its values; None for what has no event."""
+    if isinstance(m, ais.Position):
+        return _report(m)  # nearly all are such: written without an encoder
+    event = _ais_event(m)
+    return None if event is None else _ENCODE(event)[1:]
+
+
+def _report(p: ais.Position) -> str:
+    """A position report as `_ENCODE` would write it, in the wire's own steps."""
+    class_a = p.ais_class == "A"
+    heading = "null" if p.heading_deg is None else f"{round(p.heading_deg) % 360}.0"
+    return (
+        f'"mmsi": {p.mmsi}, "kind": "{"sart" if p.sart else _AIS_KIND[p.ais_class]}", '
+        f'"msg_type": {1 if class_a else 18}, '
+        f'"lat": {_wire_deg(p.lat)!r}, "lon": {_wire_deg(p.lon)!r}, '
+        f'"sog_mps": {round(ais.wire_knots(p.sog_mps) * KNOT_MPS, 4)!r}, '
+        f'"cog_deg": {round(p.cog_deg * 10.0) % 3600 / 10.0!r}, "heading_deg": {heading}, '
+        f'"nav_status": {p.nav_status if class_a else "null"}, "accurate": {"true" if p.accurate else "false"}}}'
+    )
+
+
+def _ais_event(m: ais.Message) -> dict[str, Any] | None:
+    """The values of any other message, likewise."""
+    match m:
         case ais.Aton() as a:
             lat, lon = _wire_deg(a.lat), _wire_deg(a.lon)
             return {"mmsi": a.mmsi, "kind": "aton", "msg_type": 21, "lat": lat, "lon": lon, "name": a.name.upper()}
@@ -189,13 +196,12 @@ def _truth(world: World, start: float, duration_s: float) -> Iterator[str]:
         fixed = {"class": vessel.table.kind, "mmsi": vessel.table.mmsi, "length_m": round(vessel.length_m, 2)}
         fixed |= {} if vessel.kind.vessel else {"clutter": True}
         tail = json.dumps({"id": vessel.id, **fixed}, ensure_ascii=False)[1:]
-        for i in np.flatnonzero(near).tolist():
-            e, n = float(s.east_m[i]), float(s.north_m[i])
+        columns = (column[near].tolist() for column in (times, s.east_m, s.north_m, s.sog_mps, s.cog_deg))
+        for t, e, n, sog, cog in zip(*columns, strict=True):
             lat, lon = world.geo(e, n)
-            t = float(times[i])
             line = (
                 f'{{"type":"target","t":{t},"at":{start + t},"lat":{lat:.7f},"lon":{lon:.7f},"east_m":{e:.2f},'
-                f'"north_m":{n:.2f},"sog_mps":{float(s.sog_mps[i]):.3f},"cog_deg":{float(s.cog_deg[i]):.2f},{tail}\n'
+                f'"north_m":{n:.2f},"sog_mps":{sog:.3f},"cog_deg":{cog:.2f},{tail}\n'
             )
             rows.append((t, 1, line))
     found = truth.Found(world)
