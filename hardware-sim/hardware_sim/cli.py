@@ -256,7 +256,8 @@ def _run_fast(args: argparse.Namespace, chosen: Scenario) -> None:
     done = write(chosen, args.seed, duration_s, made_folder(args.out), args.tick)
     (args.out / "box.toml").write_text(box.config(chosen, tick_s=args.tick), encoding="utf-8")
     for name in done.not_shown:
-        print(f"fault {name} cannot be shown at plot level; run without --fast for it", file=sys.stderr)
+        where = "run without --fast for it" if FAULTS[name].by == "devices" else "it is the hub's: `hub --fault`"
+        print(f"fault {name} cannot be shown at plot level; {where}", file=sys.stderr)
     print(json.dumps(dataclasses.asdict(done), ensure_ascii=False))
 
 

@@ -53,7 +53,19 @@ FAULTS: dict[str, Kind] = {
     "ais-cut": Kind("the AIS aerial is cut: nothing is received, the receivers' lines stay"),
     "ais-unplugged": Kind("the AIS receivers' lines hang up, TCP refuses, UDP is silent; back at the same places"),
     "ais-garbage": Kind("a third of the AIS sentences arrive with wrong, missing or foreign bytes"),
+    "ais-baud": Kind(
+        "the AIS sentences of a serial line arrive as a wrong baud rate makes them", default=4800.0, unit="baud"
+    ),
     "nav-cut": Kind("position, heading and wind stop"),
+    "nav-unplugged": Kind(
+        "the line of position, heading and wind hangs up, TCP refuses, UDP is silent; back as it was"
+    ),
+    "nav-garbage": Kind("a third of the sentences of position, heading and wind arrive with wrong or missing bytes"),
+    "nav-baud": Kind(
+        "position, heading and wind on a serial line arrive as a wrong baud rate makes them",
+        default=4800.0,
+        unit="baud",
+    ),
     "gnss-jump": Kind("the GNSS position is off", default=2000.0, unit="metres to the east"),
     "gnss-clock": Kind("the GNSS time is off", default=3600.0, unit="seconds ahead"),
     "ais-clock": Kind("the AIS base stations' time is off", default=3600.0, unit="seconds ahead"),

@@ -211,9 +211,9 @@ class Run:
             yield self._sending(EMISSIONS[name].stream(self._station), send)
         for receiver in world.scenario.ais_receiver if self.options.ais else ():
             heard = ais_receiver.sentences(world, receiver, unix)
-            yield self._sending(heard, self._send_lines(receiver.name, "ais-cut", "ais-garbage"))
+            yield self._sending(heard, self._send_lines(receiver.name, "ais"))
         if self.options.nav:
-            yield self._sending(navigation.sentences(world, unix, self._faults), self._send_lines("nav", "nav-cut"))
+            yield self._sending(navigation.sentences(world, unix, self._faults), self._send_lines("nav", "nav"))
 
     @staticmethod
     def _sending(source: Iterator[tuple[float, bytes]], send: Callable[[float, bytes], None]) -> Iterator[Action]:
@@ -238,13 +238,16 @@ class Run:
 
         return send
 
-    def _send_lines(self, name: str, cut: str, garbage: str | None = None) -> Callable[[float, bytes], None]:
+    def _send_lines(self, name: str, kind: str) -> Callable[[float, bytes], None]:
+        """`kind` begins the names of the faults on that line: `-cut`, `-garbage`, `-baud` of a serial one."""
         out = self._lines[name]
 
         def send(t: float, data: bytes) -> None:
-            if self._faults.active(cut, t):
+            if self._faults.active(f"{kind}-cut", t):
                 return
-            if garbage is not None and self._faults.active(garbage, t):
+            if isinstance(out, SerialOut) and self._faults.active(f"{kind}-baud", t):
+                data = misread(data, LINE_BAUD, self._faults.value(f"{kind}-baud", t))
+            elif self._faults.active(f"{kind}-garbage", t):
                 data = b"".join(garble(line, self._spoil) for line in data.splitlines(keepends=True))
             out.send(data)
 
@@ -261,6 +264,8 @@ class Run:
         if change.name == "ais-unplugged":
             for receiver in self.world.scenario.ais_receiver if self.options.ais else ():
                 (self._lines[receiver.name].unplug if change.on else self._lines[receiver.name].plug)()
+        if change.name == "nav-unplugged" and self.options.nav:
+            (self._lines["nav"].unplug if change.on else self._lines["nav"].plug)()
         if change.name == "disk-full":
             (self._ballast.fill if change.on else self._ballast.clear)()
         if change.name == "box-clock":

@@ -40,6 +40,10 @@ def test_each_program_takes_its_own_faults_only(capsys: pytest.CaptureFixture[st
     assert "hub --fault" in capsys.readouterr().err
     assert main(["hub", "--fault", "ais-cut@1"]) == 64
     assert "run --fault" in capsys.readouterr().err
+    fast = ["run", "harbour-mouth", "--fast", "--duration", "2", "--out", str(tmp_path)]
+    assert main([*fast, "--fault", "broker-down@1", "--fault", "nav-cut@1"]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert [("hub --fault" in x, "without --fast" in x) for x in said] == [(True, False), (False, True)]
     assert main(["run", "harbour-mouth", "--out", str(tmp_path), "--fault", "disk-full@1"]) == 64
     assert "--disk" in capsys.readouterr().err
     assert main(["run", "harbour-mouth", "--out", str(tmp_path), "--fault", "box-clock@1"]) == 64

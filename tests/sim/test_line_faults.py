@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 from sim.fault_world import PATIENCE_S, SITE, devices, listening
 
 T = TypeVar("T")
+NAV_KINDS = ("RMC", "GGA", "HDT", "MWV")
 
 
 @given(st.binary(max_size=60))
@@ -266,6 +267,46 @@ def test_unplugged_ais_receivers_hang_up_and_come_back_at_their_places(tmp_path:
         with again, again.makefile("rb") as lines, comes_back(lambda: serial.Serial(path, timeout=PATIENCE_S)) as line:
             assert lines.readline().startswith(b"!AIVDM")
             assert line.readline().startswith(b"!AIVDM")
+
+
+def with_lines(folder: Path) -> str:
+    """`swarm` with AIS and navigation each on a serial line."""
+    text = Path(scenario.__file__).with_name("scenarios").joinpath("swarm.toml").read_text(encoding="utf-8")
+    lines = '\n[nav]\nport = "serial"\n\n[[ais_receiver]]\nname = "ais"\nport = "serial"\n'
+    (folder / "lines.toml").write_text(text + lines, encoding="utf-8")
+    return str(folder / "lines.toml")
+
+
+def test_wrong_baud_rates_on_the_lines_of_ais_and_navigation(tmp_path: Path) -> None:
+    args = ("--no-radar", "--fault", "ais-baud@0", "--fault", "nav-baud@0=9600")
+    with devices(tmp_path, *args, name=with_lines(tmp_path)) as ready:
+        for end, kinds in (("ais", ("AIVDM",)), ("nav", NAV_KINDS)):
+            with serial.Serial(urlsplit(ready["endpoints"][end]).path, 38400, timeout=PATIENCE_S) as port:
+                got = port.read(60)
+            assert len(got) == 60
+            assert not [kind for kind in kinds if kind.encode() in got]
+
+
+def judge_for_ever(port: serial.Serial, whole: list[bool]) -> None:
+    while line := port.readline():
+        try:
+            whole.append(pynmea2.parse(line.decode("ascii").strip(), check=True).sentence_type in NAV_KINDS)
+        except (pynmea2.ParseError, UnicodeDecodeError):
+            whole.append(False)
+
+
+def test_garbage_and_a_hang_up_on_the_line_of_navigation(tmp_path: Path) -> None:
+    whole: list[bool] = []
+    args = ("--no-radar", "--no-ais", "--fault", "nav-garbage@0:6", "--fault", "nav-unplugged@6:2", "--wait")
+    with devices(tmp_path, *args, name=with_lines(tmp_path)) as ready:
+        path = urlsplit(ready["endpoints"]["nav"]).path
+        with serial.Serial(path, 38400, timeout=PATIENCE_S) as port:
+            ready["go"]()
+            with pytest.raises(serial.SerialException):
+                judge_for_ever(port, whole)
+        assert set(whole) == {True, False}
+        with comes_back(lambda: serial.Serial(path, timeout=PATIENCE_S)) as port:
+            assert pynmea2.parse(port.readline().decode("ascii").strip(), check=True).sentence_type in NAV_KINDS
 
 
 def read_for_ever(port: serial.Serial) -> None:
