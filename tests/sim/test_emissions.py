@@ -149,6 +149,28 @@ def test_network_datagrams_hold_one_target_twice(station: Station) -> None:
         assert -(int(tll.lon[:-7]) + float(tll.lon[-7:]) / 60) == pytest.approx(lon, abs=4e-4)
 
 
+@pytest.mark.parametrize(("name", "kinds"), [("ttm", ["TTM"]), ("tll", ["TLL"]), ("ttm-tll", ["TTM", "TLL"])])
+def test_a_serial_line_has_the_target_sentences_that_are_asked_for(
+    name: str, kinds: list[str], station: Station, harbour: World
+) -> None:
+    """Read with pynmea2; positions and times are a vessel's, sentences wait for the line."""
+    items = sent(station, name, 8.0)
+    said = [(t, line, pynmea2.parse(line.decode("ascii").strip(), check=True)) for t, line in items]
+    assert len(said) > 4
+    for i, (t, line, s) in enumerate(said):
+        assert s.sentence_type == kinds[i % len(kinds)]
+        if i:
+            assert t - said[i - 1][0] >= len(line) * 10.0 / 38_400 - 1e-9
+        if s.sentence_type == "TLL":
+            at = s.timestamp
+            beam_s = MIDNIGHT + at.hour * 3600 + at.minute * 60 + at.second + at.microsecond / 1e6 - START
+            lat = int(s.lat[:-7]) + float(s.lat[-7:]) / 60
+            lon = -(int(s.lon[:-7]) + float(s.lon[-7:]) / 60)
+            east, north = harbour.site.to_enu(lat, lon)
+            places = [v.at(beam_s) for v in harbour.vessels]
+            assert min(np.hypot(p.east_m - east, p.north_m - north) for p in places) < 150.0
+
+
 def _place(range_m: float, bearing_deg: float) -> tuple[float, float]:
     b = np.radians(bearing_deg)
     return float(range_m * np.sin(b)), float(range_m * np.cos(b))
@@ -200,7 +222,7 @@ def test_the_command_records_raw_bytes(tmp_path: Path, harbour: World, capsys: p
     assert cli.main(["record", "harbour-mouth", str(tmp_path / "no" / "x.ast"), "--radar", "cat048"]) == 64
     assert "cannot be written: No such file or directory" in capsys.readouterr().err
     assert cli.main([*args[:3], "--radar", "cat241"]) == 64
-    assert "a radar gives no 'cat241'; there are ttm, network, spokes" in capsys.readouterr().err
+    assert "a radar gives no 'cat241'; there are ttm, tll, ttm-tll, network, spokes" in capsys.readouterr().err
 
 
 def test_four_and_eight_bits_are_of_one_power(station: Station) -> None:

@@ -347,14 +347,21 @@ def ttm(report: TargetReport, start_unix_s: float) -> bytes:
     )
 
 
-def sentences(world: World, start_unix_s: float) -> Iterator[tuple[float, bytes]]:
-    """(t, TTM) as the serial line lets them out: t is when the last bit has left."""
+def tll(report: TargetReport, world: World, start_unix_s: float) -> bytes:
+    """The TLL sentence of a report, of a radar that knows where it stands."""
+    lat, lon = world.geo(report.east_m, report.north_m)
+    at = start_unix_s + report.t_s
+    return nmea.tll(number=report.number, lat=lat, lon=lon, name="", status=report.status, unix_s=at)
+
+
+def sentences(world: World, start_unix_s: float, kinds: tuple[str, ...] = ("TTM",)) -> Iterator[tuple[float, bytes]]:
+    """(t, TTM, TLL or one after the other) as the serial line lets them out: t is when the last bit has left."""
     free_s = 0.0
     for t, report in reports(world):
-        line = ttm(report, start_unix_s)
-        begin = max(t, free_s)
-        free_s = begin + len(line) * 10.0 / LINE_BAUD
-        yield free_s, line
+        for kind in kinds:
+            line = ttm(report, start_unix_s) if kind == "TTM" else tll(report, world, start_unix_s)
+            free_s = max(t, free_s) + len(line) * 10.0 / LINE_BAUD
+            yield free_s, line
 
 
 def _lost(target: _Target) -> bool:

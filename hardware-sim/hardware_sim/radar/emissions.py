@@ -18,7 +18,6 @@ from heapq import merge
 from itertools import count
 from typing import TYPE_CHECKING
 
-from hardware_sim import nmea
 from hardware_sim.geo import NM_M, polar
 from hardware_sim.radar import (
     announcements,
@@ -350,18 +349,21 @@ def _track(r: arpa.TargetReport) -> cat048.Track:
     )
 
 
-def _ttm(station: Station) -> Stream:
-    return arpa.sentences(station.world, station.start_unix_s)
+def _line(*kinds: str) -> Emission:
+    """Target sentences on a serial line."""
+
+    def stream(station: Station) -> Stream:
+        return arpa.sentences(station.world, station.start_unix_s, kinds)
+
+    what = f"NMEA 0183 {' and '.join(kinds)} on a serial line, {arpa.LINE_BAUD} baud"
+    return Emission(what=what, stream=stream, serial=True)
 
 
 def _network(station: Station) -> Stream:
     """TTM and TLL of each target, one datagram each turn and target."""
     talker = lwe.Talker()
     for t, report in arpa.reports(station.world):
-        lat, lon = station.world.geo(report.east_m, report.north_m)
-        at = station.start_unix_s + report.t_s
-        tll = nmea.tll(number=report.number, lat=lat, lon=lon, name="", status=report.status, unix_s=at)
-        both = [arpa.ttm(report, station.start_unix_s), tll]
+        both = [arpa.ttm(report, station.start_unix_s), arpa.tll(report, station.world, station.start_unix_s)]
         yield t, talker.datagram(both, unix_ms=round((station.start_unix_s + t) * 1000.0))
 
 
@@ -398,7 +400,9 @@ def _navico_beside(name: str, model: navico.Model) -> dict[str, Emission]:
 
 _RAYMARINE_BEACONS = (raymarine.BEACON_GROUP, raymarine.BEACON_PORT)
 EMISSIONS_OF_VIDEO: dict[str, Emission] = {
-    "ttm": Emission(what="NMEA 0183 TTM on a serial line, 38400 baud", stream=_ttm, serial=True),
+    "ttm": _line("TTM"),
+    "tll": _line("TLL"),
+    "ttm-tll": _line("TTM", "TLL"),
     "network": Emission(
         what="TTM and TLL in IEC 61162-450 datagrams", stream=_network, group="239.192.0.2", port=lwe.TARGET_PORT
     ),
