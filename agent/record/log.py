@@ -4,6 +4,7 @@ Promises:
 - an event that was appended is in the operating system's hands when `append` returns (it survives kill -9), and on the
   disk when `sync` returns (it survives a power cut); alerts are committed only after `sync`;
 - a torn or corrupted block costs that block, is counted, and never hides the blocks behind it;
+- what a killed process left unsynced is made durable (`settle`) before a restart goes on from it;
 - files may be concatenated: the result is a log; zeros between blocks are space that was prepared, and no damage;
 - at most `max_bytes` and `max_age_s` (logic time, back from the newest) are kept: the oldest whole segments go first,
   with a receipt.
@@ -187,6 +188,25 @@ class EventLog:
 def segments(directory: Path) -> list[Path]:
     """Segment files of a directory, oldest first."""
     return sorted(f for f in directory.glob("*" + SUFFIX) if f.stem.isdigit())
+
+
+def settle(directory: Path, start: Position | None) -> None:
+    """Force what another process left in the segments from `start` on to the disk, and their names.
+
+    A process that was killed had not synced its last blocks: they are in the operating system's hands, are read after a
+    restart, and would be gone after a power cut, though alerts may rest on them by then.
+
+    Raises:
+        OSError: the disk refuses.
+
+    """
+    names = [f for f in segments(directory) if start is None or f.name >= start.segment]
+    for path in (*names, directory, directory.parent):
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 def encode_block(events: Sequence[tuple[float, Event | Alert]]) -> bytes:

@@ -34,7 +34,7 @@ from agent.messages import (
     TrackPicture,
 )
 from agent.record.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from agent.record.log import EventLog, ReadReport, read_log
+from agent.record.log import EventLog, ReadReport, read_log, settle
 from agent.record.retention import DAY_S
 from agent.record.told import ToldLog
 
@@ -119,6 +119,7 @@ class Engine:
         position = None
         if checkpoint is not None:
             position, self.newest_s = checkpoint.position, checkpoint.at_s
+        self._settle(position)
         passed: set[int] = set()
         while True:
             self._begin_from(checkpoint)
@@ -133,10 +134,20 @@ class Engine:
                 log.exception("event %d of the log's tail makes the core fail; it is passed over", self._replaying)
                 passed.add(self._replaying)
                 self._poison = f"{type(e).__name__}: {e}"
+        # that the numbers jump stands in no event: a checkpoint has to know it before anything rests on it
+        self._gap = self._gap or newest_alert > self.core.newest_alert
         self.core.continue_ids(newest_alert)
         before = "no checkpoint" if checkpoint is None else f"checkpoint of {checkpoint.at_s:.1f}"
         skipped = f", {len(passed)} events passed over that make the core fail" if passed else ""
         return f"{before}, {found}{skipped}"
+
+    def _settle(self, position: Position | None) -> None:
+        """Alerts will rest on the tail and on the checkpoint's name: a power cut must not take them back."""
+        try:
+            settle(self._log_dir, position)
+        except OSError as e:
+            log.warning("the log's tail cannot be forced to the disk: %s; a power cut may repeat alerts", e)
+            self._gap = True  # a new checkpoint, durable before any alert, stands in for it
 
     def _read_checkpoint(self) -> Checkpoint | None:
         """The last checkpoint if this build can go on from it; one of another build is set aside."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -125,3 +126,40 @@ def test_a_checkpoint_waits_until_it_is_worth_it_but_not_after_an_alert(engine: 
     engine._turn([(clock.t_s, Nav(at_s=clock.t_s, source=name))])
     assert engine._checkpoint_due(clock.t_s + period_s), "the log has grown"
     engine.stop()
+
+
+def test_what_a_killed_box_left_unsynced_is_on_the_disk_before_a_restart_goes_on_from_it(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut after the restart would else take back events that alerts rest on, and numbers come twice."""
+    (segment,) = (tmp_path / "log").iterdir()
+    forced: list[str] = []
+    before: list[str] = []
+    fsync, step = os.fsync, Core.step
+
+    def recorded(fd: int) -> None:
+        forced.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
+        fsync(fd)
+
+    def watched(self: Core, event: Event) -> tuple[Effect, ...]:
+        before.extend(forced)
+        return step(self, event)
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    monkeypatch.setattr(Core, "step", watched)
+    assert "3 events replayed" in engine.recover()
+    assert {str(segment), str(tmp_path / "log"), str(tmp_path)} <= {*before}
+
+
+def test_a_restart_after_a_restart_goes_on_behind_the_numbers_that_the_outbox_knew(
+    engine: Engine, tmp_path: Path
+) -> None:
+    engine.recover(newest_alert=50)
+    clock = ManualClock(102.0)
+    engine._thread.start = lambda: None  # type: ignore[method-assign] # turn by turn, by hand
+    engine.start(clock, Intake(clock, tick_s=1.0, reorder_s=0.0), Nobody())  # and is killed at once
+    again = Engine(engine.loaded, tmp_path)
+    again.recover()
+    assert again.core.newest_alert == 50
+    engine._log.close()
+    engine._told.close()
