@@ -53,6 +53,7 @@ log = logging.getLogger("vigia.core")
 T = TypeVar("T")
 UNLOGGED_MAX = 20_000  # events that wait for a log that cannot be written: some minutes of a busy coast
 POISON_MAX = 10  # events of one tail that may be passed over because the core fails on them
+TURN_S = 10.0  # that a stop waits for the turn under way
 CHECKPOINT_WORTH = 1 << 18  # bytes of log before a checkpoint is written: seconds of a restart's replay ...
 CHECKPOINT_WAITS = 6.0  # ... or how many periods have to have passed
 CLOCK_STEP_S = 0.5  # a wall clock that moved by more than this is told to the core
@@ -199,7 +200,10 @@ class Engine:
         """Finish the turn, write a checkpoint, close the log. Idempotent."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join(10.0)
+            self._thread.join(TURN_S)
+        if self._thread.is_alive():  # a state in the middle of a turn is none: log and last checkpoint are enough
+            log.error("the core has not ended its turn within %.0f s; its last checkpoint stands", TURN_S)
+            return
         if not self._failed:
             self._checkpoint()
         self._log.close()

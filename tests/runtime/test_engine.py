@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -163,3 +164,30 @@ def test_a_restart_after_a_restart_goes_on_behind_the_numbers_that_the_outbox_kn
     assert again.core.newest_alert == 50
     engine._log.close()
     engine._told.close()
+
+
+def test_a_stop_in_the_middle_of_a_turn_writes_no_checkpoint(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.recover()
+    clock = ManualClock(102.0)
+    intake = Intake(clock, tick_s=1.0, reorder_s=0.0)
+    inside, go_on = threading.Event(), threading.Event()
+
+    def slow(_: float) -> list[tuple[float, Event]]:
+        inside.set()
+        go_on.wait(30.0)
+        return []
+
+    monkeypatch.setattr(intake, "take", slow)
+    monkeypatch.setattr("agent.runtime.engine.TURN_S", 0.05)
+    engine.start(clock, intake, Nobody())
+    assert inside.wait(30.0)
+    (tmp_path / "core.checkpoint").unlink(missing_ok=True)
+    engine.stop()
+    assert not (tmp_path / "core.checkpoint").exists()
+    go_on.set()
+    engine.stop()
+    engine._thread.join(30.0)
+    engine.stop()
+    assert (tmp_path / "core.checkpoint").exists()
