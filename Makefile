@@ -102,7 +102,7 @@ fuzz: .venv-peers/fuzz/.ready
 	.venv-peers/fuzz/bin/python tests/fuzz/run.py $(ARGS)
 
 # kill -9 and power cuts (as root) a thousand times with broker outages, bad links and full disks, in ten boxes at once:
-# about an hour (SIGTERM ends it with the verdict so far); its result stands in docs/delivery.md
+# a quarter of an hour on an idle machine (SIGTERM ends it with the verdict so far); its result stands in docs/delivery.md
 chaos: $(VENV)/.run
 	$(BIN)/vigia bench outbox-chaos --rounds 1000 --jobs 10 --out bench $(ARGS)
 
