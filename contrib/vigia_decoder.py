@@ -164,8 +164,11 @@ def _one(payload: bytes) -> list[Any]:
 
 
 def _state(payload: bytes) -> dict[str, Any]:
-    if payload[:1] == b"\x01":  # the last will: two items, version and boot id
-        return {"type": "will", "boot": _uint(_item(payload[1:])), "online": False}
+    if payload and payload[0] >> 5 == 0:  # the last will: two items, version and boot id
+        version, at = _read(payload, 0, 1)
+        if version < 1:
+            raise ValueError("a last will starts with its version")
+        return {"type": "will", "boot": _uint(_item(payload[at:])), "online": False}
     row = _one(payload)
     who = "picture" if row[4] else "broker"
     return {"type": "state", "boot": row[1], "t_s": row[2] / 10, "online": row[3] == 1, "acknowledge": who}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.publish import cbor
+from agent.publish import cbor, wire
 from publish import samples
 
 FILE = Path(__file__).resolve().parents[2] / "contrib" / "vigia_decoder.py"
@@ -48,6 +48,13 @@ def test_it_reads_every_golden_message_as_the_agent_does(name: str) -> None:
     pairs = list(zip(rows, golden["json"], strict=True))
     told = [{k: v for k, v in row.items() if k != "node" or "node" in want} for row, want in pairs]
     assert json.loads(json.dumps(told)) == without_sentences(golden["json"])
+
+
+@pytest.mark.parametrize("version", [1, 7, 200])
+def test_a_last_will_of_a_later_version_is_one(version: int) -> None:
+    payload = cbor.dumps(version) + cbor.dumps(0xA1B2C3D4)
+    (row,) = fresh().feed("s1/tarifa-1/u/s", payload)
+    assert {k: v for k, v in row.items() if k != "node"} == wire.decode_state(payload)
 
 
 def test_it_needs_nothing_but_the_standard_library() -> None:
