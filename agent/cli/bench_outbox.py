@@ -12,7 +12,7 @@ from agent.publish.entries import RANK_MEDIUM, Entry
 from agent.publish.outbox import Outbox
 
 GROUP = 10
-GROUPS = 200
+GROUPS = 1000
 PAYLOAD = bytes(48)
 
 

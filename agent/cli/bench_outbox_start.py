@@ -58,6 +58,8 @@ def _fill(path: Path, count: int) -> None:
     db = sqlite3.connect(path)
     rows = ((1, i, "a", RANK_MEDIUM, i, PAYLOAD) for i in range(1, count + 1))
     db.executemany("INSERT INTO messages (boot, seq, kind, rank, alert, payload) VALUES (?, ?, ?, ?, ?, ?)", rows)
+    keys = ((i, 0, i, i) for i in range(1, count + 1))
+    db.executemany("INSERT INTO keys (alert, revision, at_ds, id) VALUES (?, ?, ?, ?)", keys)
     db.execute("UPDATE boots SET next_seq = ?", (count + 1,))
     db.execute("UPDATE totals SET messages = ?, bytes = ?", (count, count * (len(PAYLOAD) + ROW_BYTES)))
     db.commit()

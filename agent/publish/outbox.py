@@ -17,6 +17,7 @@ damaged file is in store.py.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, TypeVar
 
 from agent.errors import ProtocolError, VigiaError
@@ -35,19 +36,20 @@ from agent.publish.entries import (
 )
 from agent.publish.losses import Forced, Tally
 from agent.publish.ranges import Ranges
+from agent.publish.steps import Key, Steps
 from agent.publish.store import Store
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from pathlib import Path
 
-ROW_BYTES = 120  # what a row takes beside its payload: columns, two indexes, and pages that are not full
-KEYS_KEPT = 20_000  # alert steps remembered after their message has gone: far beyond any replay after a crash
+ROW_BYTES = 80  # what a row takes beside its payload, at most: columns, an index, its key, and pages that are not full
 BOOTS_KEPT = 256  # boot ids remembered, so that their low halves are not used again soon
 SEAL_AFTER = 32  # messages: their digests are 256 bytes
 
 _T = TypeVar("_T")
+_Row = tuple[str, int, bytes, "Key | None", "int | None"]  # kind, rank, payload, key, expires_s
 _BACKLOG_RANKS = {True: f">= {RANK_HEALTH}", False: f"< {RANK_HEALTH}"}
 
 
@@ -68,6 +70,7 @@ class Outbox:
         self.departures = 0  # grows whenever messages leave: who has read some may have read what is gone
         self._boot = 0
         self._seq = 0
+        self._id = 0
         self._birth: bytes | None = None
         self._sealed = 0
         self._unsealed = b""
@@ -75,6 +78,8 @@ class Outbox:
         self._encode_loss: Callable[[Forced, int], bytes] | None = None
         self._encode_seal: Callable[[Run, int], bytes] | None = None
         self._store = Store(path, state=self._memory, restore=self._remember, carry_over=self._carry_over)
+        self._steps = Steps(self._store)
+        self._id = self.last_id()
         self._lock = self._store.lock
         self.path = path
         self.audit = Audit(self._store)
@@ -149,28 +154,31 @@ class Outbox:
             return self._store.write(lambda: self._append(entries, birth))
 
     def _append(self, entries: Sequence[Entry], birth: Callable[[], bytes] | None) -> Committed:
-        stored: list[Message] = []
+        rows: list[_Row] = []
         refused: list[str] = []
-        size = 0
-        first_seq = self._seq
+        new = self._steps.claim([entry.key for entry in entries], self._id)
+        taken: set[Key] = set()
         for entry in entries:
-            if entry.key is not None and not self._claim(entry.key):
-                continue
+            if entry.key is not None:
+                if entry.key in taken or entry.key not in new:
+                    continue
+                taken.add(entry.key)
             try:
-                payload = entry.encode(self._seq + 1)
+                payload = entry.encode(self._seq + len(rows) + 1)
             except ProtocolError as e:
                 refused.append(str(e))
                 continue
-            alert = None if entry.key is None else entry.key[0]
-            stored.append(self._insert(entry.kind, entry.rank, payload, alert, entry.expires_s))
-            size += len(payload) + ROW_BYTES
+            rows.append((entry.kind, entry.rank, payload, entry.key, entry.expires_s))
         if birth is not None and (latest := birth()) != self._birth:
             self._birth = latest
             self._db.execute("UPDATE boots SET birth=? WHERE boot=?", (latest, self._boot))
-        if self._seq == first_seq and not refused:
+        if not rows and not refused:
             return Committed(messages=())
-        self._count(len(stored), size)
-        self._db.execute("DELETE FROM keys WHERE n <= (SELECT max(n) FROM keys) - ?", (KEYS_KEPT,))
+        self._steps.mend(new, [row[3] for row in rows], self._id)
+        before = self._id
+        stored = self._insert(rows)
+        self._steps.trim(before, self._id)
+        self._count(len(rows), sum(len(row[2]) + ROW_BYTES for row in rows))
         if self._encode_seal is not None and len(self._unsealed) >= SEAL_AFTER * DIGEST_BYTES:
             stored.append(self._seal())
         losses, gone = self._make_room()
@@ -181,24 +189,27 @@ class Outbox:
     def newest_alert(self) -> int:
         """The highest alert id that was ever committed here; 0 for none."""
         with self._lock:
-            return int(self._db.execute("SELECT COALESCE(MAX(alert), 0) FROM keys").fetchone()[0])
+            return self._steps.newest_alert()
 
-    def _claim(self, key: tuple[int, int, int]) -> bool:
-        cursor = self._db.execute("INSERT OR IGNORE INTO keys (alert, revision, at_ds) VALUES (?, ?, ?)", key)
-        return cursor.rowcount > 0
-
-    def _insert(
-        self, kind: str, rank: int, payload: bytes, alert: int | None = None, expires_s: int | None = None
-    ) -> Message:
-        self._seq += 1
+    def _insert(self, rows: Sequence[_Row]) -> list[Message]:
+        made = [
+            Message(id=self._id + n, boot=self._boot, seq=self._seq + n, kind=row[0], payload=row[2])
+            for n, row in enumerate(rows, 1)
+        ]
         if self._encode_seal is not None:
-            self._unsealed += digest(kind, payload)
-            self._fresh |= kind != "v"
-        cursor = self._db.execute(
-            "INSERT INTO messages (boot, seq, kind, rank, alert, payload, expires_s) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (self._boot, self._seq, kind, rank, alert, payload, expires_s),
+            self._unsealed += b"".join([digest(m.kind, m.payload) for m in made])
+            self._fresh |= any(m.kind != "v" for m in made)
+        self._db.executemany(
+            "INSERT INTO messages (id, boot, seq, kind, rank, alert, payload, expires_s) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (m.id, m.boot, m.seq, m.kind, rank, None if key is None else key[0], m.payload, expires_s)
+                for m, (_, rank, _, key, expires_s) in zip(made, rows, strict=True)
+            ],
         )
-        return Message(id=cursor.lastrowid or 0, boot=self._boot, seq=self._seq, kind=kind, payload=payload)
+        self._seq += len(made)
+        self._id += len(made)
+        return made
 
     # ------------------------------------------------------------------ seals
 
@@ -226,7 +237,7 @@ class Outbox:
             raise VigiaError("the outbox was told to seal before start_boot gave it a way to")
         payload = self._encode_seal(run, self._seq + 1)
         self._count(1, len(payload) + ROW_BYTES)
-        return self._insert("v", RANK_HIGH, payload)
+        return self._insert([("v", RANK_HIGH, payload, None, None)])[0]
 
     def _seal_older_boots(self) -> None:
         query = "SELECT boot, sealed, unsealed FROM boots WHERE boot<>? AND length(unsealed) > 0 ORDER BY n"
@@ -259,8 +270,10 @@ class Outbox:
     def earlier_steps(self, message: Message) -> list[Message]:
         """Older messages of the same alert that are still here, oldest first."""
         query = (
-            "SELECT id, boot, seq, kind, payload FROM messages WHERE id < ?1 AND NOT quarantined "
-            "AND alert = (SELECT alert FROM messages WHERE id=?1) ORDER BY id"
+            "WITH it (alert) AS (SELECT alert FROM messages WHERE id=?1) "
+            "SELECT id, boot, seq, kind, payload FROM messages JOIN it USING (alert) "
+            "WHERE id IN (SELECT keys.id FROM keys JOIN it USING (alert) WHERE keys.id < ?1) "
+            "AND NOT quarantined ORDER BY id"
         )
         return self._messages(query, (message.id,))
 
@@ -391,28 +404,37 @@ class Outbox:
         tally = Tally()
         freed = waiting = 0
         gone: set[int] = set()
-        query = "SELECT id, boot, seq, kind, payload, quarantined FROM messages ORDER BY rank DESC, id"
-        rows = self._db.execute(query)
-        for i, boot, seq, kind, payload, quarantined in rows:
-            if not quarantined:  # else it was recorded when it was put aside
-                tally.add(boot, seq, kind, payload)
-                waiting += 1
-            gone.add(i)
-            freed += len(payload) + ROW_BYTES
-            if freed >= least:
-                break
-        rows.close()
+        with contextlib.closing(self._least_worth_first()) as rows:
+            for i, boot, seq, kind, payload, quarantined in rows:
+                if not quarantined:  # else it was recorded when it was put aside
+                    tally.add(boot, seq, kind, payload)
+                    waiting += 1
+                gone.add(i)
+                freed += len(payload) + ROW_BYTES
+                if freed >= least:
+                    break
         self._db.executemany("DELETE FROM messages WHERE id=?", [(i,) for i in gone])
         self._count(-waiting, -freed)
         self._db.execute("UPDATE totals SET lost = lost + ?", (tally.messages,))
         return tally.forced(), gone
+
+    def _least_worth_first(self) -> Generator[tuple[int, int, int, str, bytes, int], None, None]:
+        # looks at everything for each rank of alerts: rarely, and an index would cost every message a page on the disk
+        for rank in range(RANK_POISON, RANK_LOSS - 1, -1):
+            indexed = f"rank {_BACKLOG_RANKS[True]} AND " if rank >= RANK_HEALTH else ""
+            query = (
+                f"SELECT id, boot, seq, kind, payload, quarantined FROM messages WHERE {indexed}rank = {rank} "  # noqa: S608 - our constants
+                "ORDER BY id"
+            )
+            with contextlib.closing(self._db.execute(query)) as rows:
+                yield from rows
 
     def _record(self, forced: Forced) -> Message:
         if self._encode_loss is None:
             raise VigiaError("the outbox was used before start_boot: it cannot record what it forces out")
         payload = self._encode_loss(forced, self._seq + 1)
         self._count(1, len(payload) + ROW_BYTES)
-        return self._insert("l", RANK_LOSS, payload)
+        return self._insert([("l", RANK_LOSS, payload, None, None)])[0]
 
     # ------------------------------------------------------------------ the file
 
@@ -420,11 +442,11 @@ class Outbox:
     def _db(self) -> sqlite3.Connection:
         return self._store.db
 
-    def _memory(self) -> tuple[int, int, bytes | None, int, bytes]:
-        return self._boot, self._seq, self._birth, self._sealed, self._unsealed
+    def _memory(self) -> tuple[int, int, int, bytes | None, int, bytes]:
+        return self._boot, self._seq, self._id, self._birth, self._sealed, self._unsealed
 
-    def _remember(self, memory: tuple[int, int, bytes | None, int, bytes]) -> None:
-        self._boot, self._seq, self._birth, self._sealed, self._unsealed = memory
+    def _remember(self, memory: tuple[int, int, int, bytes | None, int, bytes]) -> None:
+        self._boot, self._seq, self._id, self._birth, self._sealed, self._unsealed = memory
 
     def _register_boot(self) -> None:
         self._db.execute(
@@ -456,6 +478,7 @@ class Outbox:
     def _carry_over(self) -> None:
         """In a new file that replaces a damaged one: no identity of this boot is used twice, and what went is told."""
         self.departures += 1
+        self._id = 0
         if not self._boot:
             return
         self._sealed, self._unsealed = self._seq, b""

@@ -60,6 +60,28 @@ CREATE TABLE commands (
 """,
     # 3: notes have a rank of their own, between health and what was put aside
     "UPDATE messages SET rank = 6 WHERE rank = 5",
+    # 4: two indexes less for every alert to touch. An alert step knows the id of its message, so that it is found
+    # through its key; which one is which, a file of before says by their order. Of ranks only what comes after alerts
+    # is looked for.
+    """
+CREATE TABLE steps (
+    alert INTEGER NOT NULL, revision INTEGER NOT NULL, at_ds INTEGER NOT NULL, id INTEGER NOT NULL,
+    PRIMARY KEY (alert, revision, at_ds)
+) WITHOUT ROWID;
+INSERT INTO steps SELECT k.alert, k.revision, k.at_ds,
+    COALESCE(m.id, (SELECT seq FROM sqlite_sequence WHERE name='messages'), 0)
+    FROM (SELECT *, row_number() OVER (PARTITION BY alert ORDER BY n DESC) AS age FROM keys) AS k
+    LEFT JOIN (
+        SELECT id, alert, row_number() OVER (PARTITION BY alert ORDER BY id DESC) AS age FROM messages
+        WHERE alert IS NOT NULL
+    ) AS m ON m.alert = k.alert AND m.age = k.age;
+DROP TABLE keys;
+ALTER TABLE steps RENAME TO keys;
+DROP INDEX by_alert;
+DROP INDEX by_rank;
+CREATE INDEX by_age_of_lesser ON messages (id) WHERE rank >= 4;
+UPDATE totals SET bytes = (SELECT COALESCE(SUM(length(payload) + 80), 0) FROM messages)
+""",
 )
 SCHEMA_VERSION = len(_STEPS)
 

@@ -65,6 +65,10 @@ def encode_seal(run: Run, seq: int) -> bytes:
     return cbor.dumps([1, 7, seq, 0, 0, run.boot, run.first, run.digests])
 
 
+def refusing(_seq: int) -> bytes:
+    raise ProtocolError("this does not fit into a message")
+
+
 def constant(payload: bytes) -> Callable[[int], bytes]:
     return lambda _seq: payload
 
@@ -183,7 +187,8 @@ class OutboxMachine(RuleBasedStateMachine):
             head = b"a%08d" % n
             facts.setdefault(head, (rank, None))  # a step that comes twice is taken as it came first
             body = head + bytes(size)
-            out.append(Entry(kind="a", rank=rank, encode=constant(body), key=(n, 0, n)))
+            encode = refusing if n % 7 == 0 else constant(body)
+            out.append(Entry(kind="a", rank=rank, encode=encode, key=(n // 3, n % 3, n)))
         return out, facts
 
     plans = st.lists(
@@ -326,6 +331,13 @@ class OutboxMachine(RuleBasedStateMachine):
         assert len(self.ever) == len(waiting) + len(self.acked) + len(self.lost)
 
     @invariant()
+    def an_alert_finds_its_earlier_steps(self) -> None:
+        alerts = [m for m in self.rows() if m.kind == "a"]
+        of = {m.id: int(m.payload[1:9]) // 3 for m in alerts}
+        for m in alerts:
+            assert self.box.earlier_steps(m) == [e for e in alerts if e.id < m.id and of[e.id] == of[m.id]]
+
+    @invariant()
     def totals_are_sums(self) -> None:
         messages, size, _ = self.box.totals()
         assert messages == sum(not m.quarantined for m in self.here.values())
@@ -427,10 +439,11 @@ CREATE TABLE keys (
     UNIQUE (alert, revision, at_ds)
 );
 CREATE TABLE totals (messages INTEGER NOT NULL, bytes INTEGER NOT NULL, lost INTEGER NOT NULL);
-INSERT INTO totals VALUES (2, 246, 5);
-INSERT INTO boots VALUES (1, 77, x'b1', 4);
-INSERT INTO messages VALUES (2, 77, 2, 'a', 2, 9, x'0102', 0), (3, 77, 3, 'h', 4, NULL, x'03', 0);
-INSERT INTO keys VALUES (1, 9, 0, 100);
+INSERT INTO totals VALUES (4, 490, 5);
+INSERT INTO boots VALUES (1, 77, x'b1', 6);
+INSERT INTO messages VALUES (2, 77, 2, 'a', 2, 9, x'0102', 0), (3, 77, 3, 'h', 4, NULL, x'03', 0),
+    (4, 77, 4, 'a', 2, 8, x'04', 0), (5, 77, 5, 'a', 1, 9, x'05', 0);
+INSERT INTO keys VALUES (1, 9, 0, 100), (2, 8, 1, 110), (3, 9, 1, 120), (4, 9, 2, 130), (5, 7, 0, 140);
 PRAGMA user_version = 1;
 """
 
@@ -442,14 +455,41 @@ def test_an_outbox_of_the_first_version_keeps_everything(tmp_path: Path) -> None
     db.close()
     box = Outbox(path, 10_000_000)
     assert box.take_notes() == []
-    assert box.previous_boot() == (77, 3)
+    assert box.previous_boot() == (77, 5)
     box.start_boot(78, b"birth", encode_loss, encode_seal)
-    assert [m.payload for m in box.pending(0, 10, health=False)] == [b"\x01\x02"]
+    assert [m.payload for m in box.pending(0, 10, health=False)] == [b"\x01\x02", b"\x04", b"\x05"]
     assert [m.payload for m in box.pending(0, 10, health=True)] == [b"\x03"]
     assert box.birth(77) == b"\xb1"
-    assert box.totals() == (2, 246, 5)
-    assert box.append([Entry(kind="a", rank=1, encode=lambda _s: b"x", key=(9, 0, 100))]).messages == ()
-    assert len(box.acknowledge(77, 3)) == 2
+    assert box.totals() == (4, 5 + 4 * ROW_BYTES, 5)
+    assert box.newest_alert() == 9
+    for key in ((9, 0, 100), (8, 1, 110), (9, 2, 130), (7, 0, 140)):
+        assert box.append([Entry(kind="a", rank=1, encode=lambda _s: b"x", key=key)]).messages == ()
+    (newer,) = box.append([Entry(kind="a", rank=1, encode=lambda _s: b"\x06", key=(9, 3, 150))]).messages
+    assert [m.payload for m in box.earlier_steps(newer)] == [b"\x01\x02", b"\x05"]
+    assert len(box.acknowledge(77, 5)) == 4
+    assert box.earlier_steps(newer) == []
+    box.close()
+
+
+def test_alert_steps_are_forgotten_long_after_their_messages_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.publish.steps.KEPT", 100)
+    box = Outbox(tmp_path / "outbox.sqlite", 100_000_000)
+    box.start_boot(1, b"birth", encode_loss)
+
+    def append(first: int, count: int) -> int:
+        ids = range(first, first + count)
+        entries = [Entry(kind="a", rank=RANK_LOW, encode=constant(b"x"), key=(i, 0, i)) for i in ids]
+        return len(box.append(entries).messages)
+
+    monkeypatch.setattr("agent.publish.steps._LOOK_AT", 2000)
+    append(0, 1500)
+    box.acknowledge(1, 700)
+    for first in range(1500, 6500, 1000):  # with every 1,024th message it looks at some more
+        append(first, 1000)
+    assert append(0, 700) == 700, "they went more than 100 messages ago"
+    assert append(700, 5800) == 0, "they are still here"
     box.close()
 
 
