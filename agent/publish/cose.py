@@ -121,6 +121,8 @@ def check(message: bytes, content: bytes | None, context: bytes, public: bytes) 
     row = cbor.loads(message[1:]) if message[:1] == bytes([_TAG]) else None
     if not isinstance(row, list) or len(row) != 4 or row[0] != _PROTECTED or not isinstance(row[3], bytes):
         raise ProtocolError("a signature is a COSE_Sign1 with Ed25519")
+    if not isinstance(row[1], dict):  # nobody signs it, but what is no header is no COSE
+        raise ProtocolError("a signature's unprotected header is a map")
     signed = content if row[2] is None else row[2]
     if not isinstance(signed, bytes):
         raise ProtocolError("a signature has nothing that it signs")

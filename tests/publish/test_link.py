@@ -221,6 +221,8 @@ def test_a_sentence_goes_over_the_link_once_and_again_after_a_loss(
             time.sleep(0.02)
         box.wait(lambda s: s["queued"] == 0)
 
+    box.raise_alerts(0, 1)
+    assert picture.wait(1) == [0], "it listens: what went out before may come in any order"
     said = ["data arrives", "wet", "data arrives", "wet"]
     for n, text in enumerate(said):
         say(text, n + 1)
