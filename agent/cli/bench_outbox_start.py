@@ -61,7 +61,8 @@ def _fill(path: Path, count: int) -> None:
     keys = ((i, 0, i, i) for i in range(1, count + 1))
     db.executemany("INSERT INTO keys (alert, revision, at_ds, id) VALUES (?, ?, ?, ?)", keys)
     db.execute("UPDATE boots SET next_seq = ?", (count + 1,))
-    db.execute("UPDATE totals SET messages = ?, bytes = ?", (count, count * (len(PAYLOAD) + ROW_BYTES)))
+    totals = (count, count * (len(PAYLOAD) + ROW_BYTES), count)
+    db.execute("UPDATE totals SET messages = ?, bytes = ?, last_id = ?", totals)
     db.commit()
     db.close()
 

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 ROW_BYTES = 80  # what a row takes beside its payload, at most: columns, an index, its key, and pages that are not full
 BOOTS_KEPT = 256  # boot ids remembered, so that their low halves are not used again soon
+_MOST = 1 << 62  # no id or number is higher
 SEAL_AFTER = 32  # messages: their digests are 256 bytes
 
 _T = TypeVar("_T")
@@ -71,6 +72,7 @@ class Outbox:
         self._boot = 0
         self._seq = 0
         self._id = 0
+        self._bytes = 0  # as the last count of this transaction left them
         self._birth: bytes | None = None
         self._sealed = 0
         self._unsealed = b""
@@ -178,7 +180,6 @@ class Outbox:
         before = self._id
         stored = self._insert(rows)
         self._steps.trim(before, self._id)
-        self._count(len(rows), sum(len(row[2]) + ROW_BYTES for row in rows))
         if self._encode_seal is not None and len(self._unsealed) >= SEAL_AFTER * DIGEST_BYTES:
             stored.append(self._seal())
         losses, gone = self._make_room()
@@ -199,9 +200,8 @@ class Outbox:
         if self._encode_seal is not None:
             self._unsealed += b"".join([digest(m.kind, m.payload) for m in made])
             self._fresh |= any(m.kind != "v" for m in made)
-        self._db.executemany(
-            "INSERT INTO messages (id, boot, seq, kind, rank, alert, payload, expires_s) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        self._store.insert(
+            "INSERT INTO messages (id, boot, seq, kind, rank, alert, payload, expires_s)",
             [
                 (m.id, m.boot, m.seq, m.kind, rank, None if key is None else key[0], m.payload, expires_s)
                 for m, (_, rank, _, key, expires_s) in zip(made, rows, strict=True)
@@ -209,6 +209,7 @@ class Outbox:
         )
         self._seq += len(made)
         self._id += len(made)
+        self._count(len(made), sum(len(m.payload) for m in made) + ROW_BYTES * len(made))
         return made
 
     # ------------------------------------------------------------------ seals
@@ -236,7 +237,6 @@ class Outbox:
         if self._encode_seal is None:
             raise VigiaError("the outbox was told to seal before start_boot gave it a way to")
         payload = self._encode_seal(run, self._seq + 1)
-        self._count(1, len(payload) + ROW_BYTES)
         return self._insert([("v", RANK_HIGH, payload, None, None)])[0]
 
     def _seal_older_boots(self) -> None:
@@ -260,7 +260,7 @@ class Outbox:
             f"AND rank {_BACKLOG_RANKS[health]} "
             "AND NOT quarantined ORDER BY id LIMIT ?"
         )
-        return self._messages(query, (after, (1 << 62) if upto is None else upto, limit))
+        return self._messages(query, (after, _MOST if upto is None else upto, limit))
 
     def get(self, message_id: int) -> Message | None:
         """One message, unless it has gone."""
@@ -288,8 +288,7 @@ class Outbox:
 
     def last_id(self) -> int:
         """The id of the newest message there ever was."""
-        rows = self._store.read("SELECT seq FROM sqlite_sequence WHERE name='messages'")
-        return int(rows[0][0]) if rows else 0
+        return int(self._store.read("SELECT last_id FROM totals")[0][0])
 
     def totals(self) -> tuple[int, int, int]:
         """(messages waiting, bytes they take, messages ever forced out)."""
@@ -316,11 +315,16 @@ class Outbox:
 
         def run() -> list[int]:
             ids = []
+            known = self._db.execute("SELECT shift FROM boots WHERE boot=?", (boot,)).fetchone()
+            if known is None:
+                return []
             for a, b in spans:
+                first, last = min(a, _MOST), min(b, _MOST)
+                ids_of = (0, _MOST) if known[0] is None else (first + known[0], last + known[0])
                 rows = self._db.execute(
-                    "DELETE FROM messages WHERE boot=? AND seq BETWEEN ? AND ? AND NOT quarantined "
-                    "RETURNING id, length(payload)",
-                    (boot, a, min(b, (1 << 62))),
+                    "DELETE FROM messages WHERE id BETWEEN ? AND ? AND boot=? AND seq BETWEEN ? AND ? "
+                    "AND NOT quarantined RETURNING id, length(payload)",
+                    (*ids_of, boot, first, last),
                 ).fetchall()
                 self._count(-len(rows), -sum(size + ROW_BYTES for _, size in rows))
                 ids += [i for i, _ in rows]
@@ -389,10 +393,9 @@ class Outbox:
 
         Returns the loss records and the ids that went.
         """
-        _, size, _ = self.totals()
-        if size <= self.max_bytes:
+        if self._bytes <= self.max_bytes:
             return [], set()
-        forced, gone = self._force_out(size - self.max_bytes * 9 // 10)
+        forced, gone = self._force_out(self._bytes - self.max_bytes * 9 // 10)
         self._store.note(
             f"The outbox is full ({self.max_bytes} bytes): {sum(f.alerts for f in forced)} alerts and "
             f"{sum(f.others for f in forced)} other messages were given up; restore the link or raise "
@@ -433,7 +436,6 @@ class Outbox:
         if self._encode_loss is None:
             raise VigiaError("the outbox was used before start_boot: it cannot record what it forces out")
         payload = self._encode_loss(forced, self._seq + 1)
-        self._count(1, len(payload) + ROW_BYTES)
         return self._insert([("l", RANK_LOSS, payload, None, None)])[0]
 
     # ------------------------------------------------------------------ the file
@@ -450,23 +452,25 @@ class Outbox:
 
     def _register_boot(self) -> None:
         self._db.execute(
-            "INSERT INTO boots (boot, birth, next_seq, sealed, unsealed) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT (boot) DO UPDATE SET birth=excluded.birth",
-            (self._boot, self._birth, self._seq + 1, self._sealed, self._unsealed),
+            "INSERT INTO boots (boot, birth, next_seq, sealed, unsealed, shift) VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (boot) DO UPDATE SET birth=excluded.birth, shift=NULLIF(shift, NULLIF(shift, excluded.shift))",
+            (self._boot, self._birth, self._seq + 1, self._sealed, self._unsealed, self._id - self._seq),
         )
         self._forget_boots()
 
     def _forget_boots(self) -> None:
         self._db.execute(
-            "UPDATE boots SET birth=NULL WHERE birth IS NOT NULL AND boot<>? "
-            "AND NOT EXISTS (SELECT 1 FROM messages WHERE messages.boot = boots.boot)",
+            "UPDATE boots SET birth=NULL WHERE birth IS NOT NULL AND boot<>? AND CASE WHEN shift IS NULL "
+            "THEN NOT EXISTS (SELECT 1 FROM messages WHERE messages.boot = boots.boot) ELSE NOT EXISTS ("
+            "SELECT 1 FROM messages WHERE id > shift AND id < shift + next_seq AND messages.boot = boots.boot) END",
             (self._boot,),
         )
         self._db.execute("DELETE FROM boots WHERE birth IS NULL AND n <= (SELECT max(n) FROM boots) - ?", (BOOTS_KEPT,))
 
     def _count(self, messages: int, size: int) -> None:
         self.departures += messages < 0
-        self._db.execute("UPDATE totals SET messages = messages + ?, bytes = bytes + ?", (messages, size))
+        query = "UPDATE totals SET messages = messages + ?, bytes = bytes + ?, last_id = ? RETURNING bytes"
+        self._bytes = int(self._db.execute(query, (messages, size, self._id)).fetchall()[0][0])
 
     def _shrinking(self, action: Callable[[], _T], *, lazy: bool = False) -> _T:
         """A write that frees space, and the space's way back to the disk."""

@@ -43,8 +43,8 @@ class Steps:
         claims = [(*key, i) for i, key in enumerate(keys, last_id + 1) if key is not None]
         if not claims:
             return {}
-        query = "INSERT OR IGNORE INTO keys (alert, revision, at_ds, id) VALUES (?, ?, ?, ?)"
-        if self._store.db.executemany(query, claims).rowcount < len(claims):  # a core repeats itself after a crash
+        new = self._store.insert("INSERT OR IGNORE INTO keys (alert, revision, at_ds, id)", claims)
+        if new < len(claims):  # a core repeats itself after a crash
             query = "SELECT alert, revision, at_ds, id FROM keys WHERE id > ?"
             claims = self._store.db.execute(query, (last_id,)).fetchall()
         return {(alert, revision, at_ds): i for alert, revision, at_ds, i in claims}

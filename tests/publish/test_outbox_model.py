@@ -471,6 +471,29 @@ def test_an_outbox_of_the_first_version_keeps_everything(tmp_path: Path) -> None
     box.close()
 
 
+def test_a_boot_that_goes_on_after_another_is_acknowledged_like_any(tmp_path: Path) -> None:
+    """Its messages' ids are no longer as far from their numbers as they were."""
+    box = Outbox(tmp_path / "outbox.sqlite", 1_000_000)
+
+    def append(boot: int, *numbers: int) -> list[int]:
+        box.start_boot(boot, b"birth of %d" % boot, encode_loss)
+        entries = [Entry(kind="a", rank=RANK_LOW, encode=constant(b"x"), key=(n, 0, 0)) for n in numbers]
+        return [m.id for m in box.append(entries).messages]
+
+    first, second, third = append(7, 1, 2, 3), append(8, 4, 5), append(7, 6, 7)
+    assert box.acknowledge(7, 2, [(4, 4)]) == [*first[:2], third[0]]
+    assert box.birth(8) == b"birth of 8"
+    assert box.acknowledge(8, 2) == second
+    assert box.birth(8) is None
+    fourth = append(9, 8)
+    assert box.acknowledge(9, 1) == fourth
+    assert box.birth(7) == b"birth of 7"
+    assert box.acknowledge(7, 5) == [first[2], third[1]]
+    assert box.birth(7) is None
+    assert box.totals() == (0, 0, 0)
+    box.close()
+
+
 def test_alert_steps_are_forgotten_long_after_their_messages_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
