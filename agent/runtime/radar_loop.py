@@ -131,8 +131,14 @@ class RadarLoop:
         return total
 
     def _figures(self) -> dict[str, float]:
-        """Of the last turn of each range: how long, how regular, how many spokes, how many of them lost."""
-        return {k: round(v, 3) for k, v in self._decoder.gauges.items() if "turn_" in k}
+        """Of the last turn of each range: its length, its spokes, how many were lost, sectors that show their land."""
+        figures = {k: round(v, 3) for k, v in self._decoder.gauges.items() if "turn_" in k}
+        for source, extractor in self._extractors.items():
+            if (land := extractor.land) is not None and land.known:
+                further = source.removeprefix(self._link.sensor.name).lstrip("/")
+                prefix = further and further + "_"
+                figures |= {prefix + "land_sectors": land.known, prefix + "land_sectors_shown": land.shown}
+        return figures
 
     def _note(self) -> tuple[SensorState, str] | None:
         if self._orders is not None and (said := self._orders.note()) is not None:
@@ -145,6 +151,8 @@ class RadarLoop:
                 )
             if extractor.counters["no_heading"] > 4096 and not extractor.counters["scans"]:
                 return SensorState.DEGRADED, "the spokes carry no heading: set heading_deg, or feed the radar a heading"
+            if extractor.land is not None and (missed := extractor.land.sentence()):
+                return SensorState.DEGRADED, missed
         if self._off_s > 0.0:
             return SensorState.OK, f"looks for {self._on_s:g} of every {self._on_s + self._off_s:g} s to save power"
         for sentence in self._further.down.values():

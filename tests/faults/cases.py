@@ -23,7 +23,7 @@ from publish.test_tls import make_ca, make_certificate, openssl
 from support.broker import Mosquitto
 from support.mqtt_proxy import MqttProxy
 
-from .devices import Camera, Device, Nav, Radar, SerialRadar
+from .devices import Camera, CoastalRadar, Device, Nav, Radar, SerialRadar
 from .rig import Rig, Verdict
 
 Status = dict[str, Any]
@@ -88,6 +88,18 @@ def sensor(device: type[Device] | None, mode: str, *states: str, words: str = ""
             return rig.finish(f"{name}: {mode}", report, reported_s, recovered_s if states else None)
 
     return run
+
+
+def _deaf(folder: Path) -> Verdict:
+    """The spokes go on, the land that the radar has known for hours is gone from them."""
+    with Rig(folder, radar := CoastalRadar(folder)) as rig:
+        radar.learn(rig.state)
+        rig.start()
+        radar.set("deaf")
+        reported_s, report = rig.until(said("radar", "degraded", words="always showed land"), "the radar is deaf")
+        radar.set("ok")
+        recovered_s, _ = rig.until(well("radar"), "the radar hears again")
+        return rig.finish("radar: deaf (spokes without an echo)", report, reported_s, recovered_s)
 
 
 def child(signal_: signal.Signals, what: str) -> Run:
@@ -450,6 +462,7 @@ def _matrix() -> Iterator[Case]:
         yield Case(f"{name}-garbage", sensor(device, "garbage", "degraded", "stale"))
         yield Case(f"{name}-slow", sensor(device, "slow", "stale"))
         yield Case(f"{name}-flood", sensor(device, "flood"))
+    yield Case("radar-deaf", _deaf)
     yield Case("cam-unplug", sensor(Camera, "unplug", "unavailable"))
     yield Case("cam-freeze", sensor(Camera, "freeze", "unavailable", "stale"))
     yield Case("cam-garbage", sensor(Camera, "garbage", "unavailable", "stale", "degraded"))

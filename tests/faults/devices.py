@@ -17,7 +17,11 @@ import cv2
 import numpy as np
 from pyais import encode_dict
 
+from agent.drivers.table import driver_options, load_driver
 from agent.geo import LocalFrame
+from agent.messages import Stamp
+from agent.perception.radar import land
+from agent.perception.radar.extract import PlotExtractor
 from radar.spokes import Target, navico_frame, navico_spoke, picture
 
 SITE = LocalFrame(lat=43.38, lon=-8.40)
@@ -243,6 +247,7 @@ class Radar(Device):
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         echoes = [Target(range_m=2000.0, bearing_deg=40.0), Target(range_m=3000.0, bearing_deg=200.0)]
         self._video = picture(echoes, azimuths=2048, cells=1024, noise=2.0)
+        self._deaf = np.zeros_like(self._video)
 
     @property
     def url(self) -> str:
@@ -250,7 +255,8 @@ class Radar(Device):
 
     def unit(self, n: int, *, wrong: bool) -> bytes:
         first = n * 32 % 2048
-        rows = [navico_spoke(samples=self._video[i], angle=i * 2, scan=i) for i in range(first, first + 32)]
+        video = self._deaf if self.mode == "deaf" else self._video
+        rows = [navico_spoke(samples=video[i], angle=i * 2, scan=i) for i in range(first, first + 32)]
         frame = navico_frame(*rows)
         return frame[: 8 + 777] if wrong else frame
 
@@ -260,6 +266,27 @@ class Radar(Device):
     def close(self) -> None:
         super().close()
         self._socket.close()
+
+
+class CoastalRadar(Radar):
+    """The same with a coast behind it. A further mode: deaf (spokes without an echo)."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._video[600:1400, 500:800] = 13
+
+    def learn(self, state: Path) -> None:
+        """Store what an extractor that has seen this coast for some hours would have stored."""
+        decoder = load_driver(self.driver)(self.name, driver_options(self.driver).model_validate({"heading_deg": 0.0}))
+        extractor = PlotExtractor(self.name)
+        for n in range(65):
+            for spoke in decoder.decode(self.unit(n, wrong=False), Stamp(t_s=n / 25.6, wall_s=n / 25.6), "239.0.0.1:1"):
+                extractor.feed(spoke)
+        assert extractor.land is not None
+        for _ in range((land.ENOUGH + 1) * land.PERIOD):
+            extractor.land.turn(self._video, np.zeros(0, np.int64), np.zeros(2048, np.bool_))
+        state.mkdir()
+        (state / f"clutter-{self.name}.map").write_bytes(extractor.state())
 
 
 class Camera(Device):

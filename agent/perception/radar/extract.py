@@ -7,7 +7,7 @@ Promises:
 - nothing is tuned to a place: the threshold of each cell is what the clutter map has learned there plus a margin; sizes
   are those of the radar's beam and of the largest ship; land and other echoes too large for a vessel, which cannot be
   split, become no plots and are counted (`large`, and `Extraction.large` shows them);
-- the learned map survives restarts through `state` and `restore`.
+- the learned map and the known land survive restarts through `state` and `restore`.
 
 Sizes: a point target fills about one beamwidth; saturated video broadens strong ones to two or three. Uncertainty: the
 centroid of an extended echo wanders by about a sixth of its length (glint, IMO A.823), in azimuth by about a twelfth of
@@ -17,6 +17,7 @@ its width, both with the quantisation below.
 from __future__ import annotations
 
 import math
+import struct
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ from agent.perception.radar.cfar import background
 from agent.perception.radar.clutter import ClutterMap
 from agent.perception.radar.components import Components, label_cells, measure, split
 from agent.perception.radar.frame import MAX_SAMPLES, PolarFrame
+from agent.perception.radar.land import KnownLand
 from agent.perception.radar.masks import masked
 from agent.perception.radar.recall import Recall
 
@@ -43,6 +45,8 @@ _RING_CELLS = 256  # at most
 _BROADENING = 3.0  # saturated video shows a strong point target up to this many beamwidths wide
 _SPLIT_STEPS = 5
 _WHOLE = 0.95  # of a turn: what a recording that ends in the middle of one may lack of it
+_END = struct.Struct("<I4s")  # of a saved state: bytes of known land before it, and a mark; older states have none
+_MARK = b"LAND"
 _MAX_PAUSE_S = 10.0  # slower than any antenna turns a quarter: the radar stood still, the turn starts anew
 
 
@@ -64,6 +68,7 @@ class PlotExtractor:
         self.counters: Counter[str] = Counter()
         self.last = Extraction()
         self.frame = PolarFrame(self.options.azimuths, self.options.range_bias_m)
+        self.land: KnownLand | None = None
         self._clutter: ClutterMap | None = None
         self._recall = Recall()
         self._mask: NDArray[np.bool_] = np.zeros((0, 0), np.bool_)
@@ -103,8 +108,11 @@ class PlotExtractor:
         return self._turn() if self.frame.seen >= _WHOLE else None
 
     def state(self) -> bytes:
-        """The learned clutter map, for the checkpoint; empty before the first spoke."""
-        return self._clutter.dump() if self._clutter else self._saved
+        """The learned clutter map and known land, for the checkpoint; empty before the first spoke."""
+        if self._clutter is None or self.land is None:
+            return self._saved
+        land = self.land.dump()
+        return self._clutter.dump() + land + _END.pack(len(land), _MARK)
 
     def restore(self, state: bytes) -> None:
         """Take a learned map over; it is used if the video turns out to have its range and size.
@@ -114,10 +122,21 @@ class PlotExtractor:
 
         """
         if state:
-            ClutterMap.check(state)
+            clutter, land = _parts(state)
+            ClutterMap.check(clutter)
+            if land:
+                KnownLand.check(land)
         self._saved = state
         if self._clutter and state:
-            self._clutter.load(state)
+            self._take_saved()
+
+    def _take_saved(self) -> None:
+        clutter, land = _parts(self._saved)
+        self._saved = b""
+        if self._clutter is not None:
+            self._clutter.load(clutter)
+        if self.land is not None and land:
+            self.land.load(land)
 
     def _start(self, spoke: Spoke) -> None:
         self.frame.reset(spoke)
@@ -126,11 +145,14 @@ class PlotExtractor:
             o.azimuths, len(spoke.samples), spoke.range_m, scans=o.clutter_scans, min_level=self._weak[0],
             margin=self._weak[1],
         )  # fmt: skip
+        self.land = KnownLand(
+            o.azimuths, len(spoke.samples), spoke.range_m, strong=o.min_level, contrast=o.clutter_margin,
+            step=max(1, o.weak_level // 2),
+        )  # fmt: skip
         self._recall.forget()
         self._mask = masked(o.blank_sectors, o.azimuths, len(spoke.samples), self.frame.cell_m, self.frame.offset_m)
         if self._saved:
-            saved, self._saved = self._saved, b""
-            self._clutter.load(saved)
+            self._take_saved()
 
     # ------------------------------------------------------------ one turn
 
@@ -175,7 +197,10 @@ class PlotExtractor:
         real = (vessel | large)[found.label]
         weak, cells_of = self._again(at_s, levels, lit, strong[real], found, np.flatnonzero(vessel), offset)
         self.counters["weak"] += len(weak.count)
-        clutter.learn(levels, np.concatenate((strong[vessel[found.label]], cells_of)), unseen)
+        vessels = np.concatenate((strong[vessel[found.label]], cells_of))
+        clutter.learn(levels, vessels, unseen)
+        if self.land is not None:
+            self.land.turn(levels, vessels, unseen)
         plots = self._plots(at_s, found, self._strongest(found, np.flatnonzero(vessel), o.max_plots), offset)
         room = o.max_plots - len(plots)
         return plots + self._plots(at_s, weak, self._strongest(weak, np.arange(len(weak.count)), room), offset)
@@ -280,6 +305,17 @@ class PlotExtractor:
                 )
             )
         return tuple(out)
+
+
+def _parts(state: bytes) -> tuple[bytes, bytes]:
+    """(clutter map, known land) of a saved state; a state of before there was known land is all clutter map."""
+    if len(state) < _END.size:
+        return state, b""
+    size, mark = _END.unpack_from(state, len(state) - _END.size)
+    begin = len(state) - _END.size - size
+    if mark != _MARK or begin < 0:
+        return state, b""
+    return state[:begin], state[begin : len(state) - _END.size]
 
 
 def _strength(c: Components) -> NDArray[np.int64]:
