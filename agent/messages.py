@@ -200,7 +200,10 @@ class Ais:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nav:
-    """Own position, motion, heading or wind, as far as one sentence tells. `utc_s` is the receiver's Unix time."""
+    """Own position, motion, heading or wind, as far as one sentence tells. `utc_s` is the receiver's Unix time.
+
+    `satellites` are those that the fix uses, `signal_dbhz` is the mean carrier-to-noise ratio of the four best heard.
+    """
 
     at_s: float
     source: str
@@ -215,6 +218,8 @@ class Nav:
     wind_relative: bool | None = None
     utc_s: float | None = None
     fix_ok: bool | None = None
+    satellites: int | None = None
+    signal_dbhz: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Own position, motion, heading, time and wind, as NMEA 0183 sentences: RMC GGA GLL HDT THS HDM HDG VTG ZDA MWV.
+"""Own position, motion, heading, time and wind, as NMEA 0183 sentences: RMC GGA GLL GSV HDT THS HDM HDG VTG ZDA MWV.
 
 Promises:
 - one sentence, one `Nav`; a field that the sentence leaves blank is None, and one that says nothing gives nothing;
@@ -6,6 +6,8 @@ Promises:
   position or motion: an estimate is not a fix;
 - true and magnetic headings are kept apart. HDG gives the magnetic one (sensor + deviation), and the true one as well
   where it carries the variation;
+- a receiver's satellites come from GGA (used in the fix), their signal from GSV once a group is whole; groups of
+  several systems and signals are taken together;
 - wind: R is apparent and T theoretical wind, both from the mast's mark; `wind_relative` tells which.
 
 Source: IEC 61162-1; the years of RMC's date are 1980 to 2079.
@@ -23,18 +25,27 @@ from agent.geo import KNOT_MPS, wrap360
 from agent.messages import Nav
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Mapping, Sequence
 
-    from agent.drivers.nmea import Handler, Where
+    from agent.drivers.nmea import Handler, NmeaOptions, Where
     from agent.messages import Measurement
 
 _NO_FIX_MODES = "EMNS"  # estimated, manual, not valid, simulator
+_MAX_GROUPS = 16  # systems by signals that a receiver may tell of
+_BEST = 4
+_GROUP_S = 10.0  # so long a group counts: what is no longer told of is not received
 _FIX_QUALITIES = "123459"  # GGA: GPS, DGPS, PPS, RTK, float RTK; 9 is used for SBAS by some receivers
 _WIND_MPS = {"N": KNOT_MPS, "K": 1.0 / 3.6, "M": 1.0, "S": 0.44704}
 
 
 class NavPart(SentencePart):
     """The sentences of own ship, or of a box's own GNSS receiver, compass and anemometer."""
+
+    def __init__(self, source: str, options: NmeaOptions, counters: Counter[str]) -> None:
+        super().__init__(source, options, counters)
+        self._groups: dict[tuple[str, str], tuple[float, list[float]]] = {}  # (talker, signal): when, C/N0s
+        self._open: tuple[tuple[str, str], int, list[float]] | None = None  # the group that is coming in, next number
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -43,6 +54,7 @@ class NavPart(SentencePart):
             "RMC": self._rmc,
             "GGA": self._gga,
             "GLL": self._gll,
+            "GSV": self._gsv,
             "HDT": self._hdt,
             "THS": self._ths,
             "HDM": self._hdm,
@@ -83,9 +95,36 @@ class NavPart(SentencePart):
         time_of_day_s(f[1])
         place = position(f, 2)
         quality = letter(f[6], "0123456789", "GGA quality", "0")
+        satellites = _count(f[7], "GGA satellites") if len(f) > 7 else None
         if quality not in _FIX_QUALITIES or place is None:
-            return self._no_fix(t_s)
-        return (Nav(at_s=t_s, source=self.source, lat=place[0], lon=place[1], fix_ok=True),)
+            return (Nav(at_s=t_s, source=self.source, fix_ok=False, satellites=satellites),)
+        return (Nav(at_s=t_s, source=self.source, lat=place[0], lon=place[1], fix_ok=True, satellites=satellites),)
+
+    def _gsv(self, f: list[str], t_s: float, _where: Where) -> Sequence[Measurement]:
+        """$--GSV,sentences,number,in view,{satellite,elevation,azimuth,C/N0} up to four times,signal.
+
+        The C/N0 of a satellite that is not received is blank. `signal` came with NMEA 4.10.
+        """
+        _at_least(f, 3)
+        total, number = _count(f[1], "GSV sentences") or 0, _count(f[2], "GSV number") or 0
+        if not 1 <= number <= total:
+            raise ProtocolError(f"GSV is sentence {number} of {total}")
+        key = (f[0][:2], f[-1].strip() if len(f) % 4 == 1 else "")
+        signals = [x for x in (_count(text, "GSV C/N0") for text in f[7::4]) if x]
+        begun = self._open if number > 1 else (key, 1, [])
+        if begun is None or begun[:2] != (key, number):
+            self._open = None  # a sentence of the group is missing
+            return ()
+        begun[2].extend(map(float, signals))
+        if number < total:
+            self._open = (key, number + 1, begun[2])
+            return ()
+        self._open = None
+        if key in self._groups or len(self._groups) < _MAX_GROUPS:
+            self._groups[key] = (t_s, begun[2])
+        heard = (group for at_s, group in self._groups.values() if t_s - at_s <= _GROUP_S)
+        best = sorted((x for group in heard for x in group), reverse=True)[:_BEST]
+        return (Nav(at_s=t_s, source=self.source, signal_dbhz=sum(best) / len(best)),) if best else ()
 
     def _gll(self, f: list[str], t_s: float, _where: Where) -> Sequence[Measurement]:
         """$--GLL,lat,N/S,lon,E/W,time,A/V,mode. The oldest form ends after E/W and says nothing of its validity."""
@@ -179,6 +218,15 @@ class NavPart(SentencePart):
 def _at_least(f: list[str], count: int) -> None:
     if len(f) <= count:
         raise ProtocolError(f"{f[0][-3:]} has {len(f) - 1} fields, not at least {count}")
+
+
+def _count(text: str, what: str) -> int | None:
+    text = text.strip()
+    if not text:
+        return None
+    if not text.isdecimal() or len(text) > 3:
+        raise ProtocolError(f"{what} is {text[:20]!r}, not a small number")
+    return int(text)
 
 
 def _mode_ok(fields: list[str], at: int) -> bool:

@@ -59,7 +59,10 @@ def test_a_wrong_checksum_never_passes() -> None:
 
 @some
 @given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from(
-    [line("HEHDT,1.0,T"), line("AIVDM,2,1,1,A,13HOI:0P,0", "!"), line("PFEC,x"), line("GPGSV,1"), line("HEHDT,,T")]
+    [
+        line("HEHDT,1.0,T"), line("AIVDM,2,1,1,A,13HOI:0P,0", "!"), line("PFEC,x"), line("GPGSV,1"),
+        line("GPGSV,1,1,01,02,10,039,41"), line("GPGST,1"), line("HEHDT,,T"),
+    ]
 )), max_size=20))  # fmt: skip
 def test_every_unit_ends_in_one_counter(pieces: list[bytes]) -> None:
     decoder = NmeaAllDecoder("line")
