@@ -135,7 +135,7 @@ function cameras() {
   for (const name of state.cameras) if (!document.getElementById("cam-" + name)) {
     const fig = el("div", undefined, "camera"), img = el("img"), said = el("p", name + ": no picture yet", "dim"); img.id = "cam-" + name; img.alt = "Camera " + name; img.hidden = true; fig.append(img, said); box.append(fig);
     const next = () => { img.src = `camera/${name}.jpg?${Date.now()}`; };
-    img.onload = () => { img.hidden = false; said.textContent = name; setTimeout(next, 400); }; img.onerror = () => setTimeout(next, 1500); next();
+    img.onload = () => { img.hidden = false; said.textContent = name; setTimeout(next, 400); }; img.onerror = () => { img.hidden = true; said.textContent = name + ": no picture"; setTimeout(next, 1500); }; next();
   }
   for (const name of state.cameras) { // a picture that stands still is old: say so at it
     const s = (state.status.sensors || {})[name], img = $("cam-" + name);
@@ -147,10 +147,10 @@ function cameras() {
 
 async function poll() {
   try {
-    const answer = await fetch("state.json", { cache: "no-store" });
+    const answer = await fetch("state.json", { cache: "no-store", signal: AbortSignal.timeout(4000) }); // a tunnel may hang
     refused = answer.status === 401;
     const s = await answer.json();
-    if (s.site) {
+    if (s.site && s.at !== (state || {}).at) { // a daemon that hangs leaves its last snapshot with the page's process
       state = s; seen = Date.now();
       const live = new Set();
       for (const t of s.tracks) { live.add(t.id); const l = trails.get(t.id) || []; l.push([t.east_m, t.north_m]); if (l.length > 120) l.shift(); trails.set(t.id, l); }
@@ -161,7 +161,8 @@ async function poll() {
   const stale = Date.now() - seen >= 5000;
   $("stale").hidden = !stale;
   $("stale").textContent = refused ? "THE BOX WANTS A NEW LINK: vigia status --page" : "NO DATA FROM THE BOX" + (state ? " SINCE " + utc(state.at) + " UTC" : "");
-  document.querySelector("main").classList.toggle("stale", stale);
+  document.title = stale ? "NO DATA - Vigía" : state && state.alerts.length ? `(${state.alerts.length}) Vigía` : "Vigía";
+  document.body.classList.toggle("stale", stale);
   draw();
   setTimeout(poll, 1000);
 }

@@ -35,7 +35,10 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-_ASK = "this page wants the box's own link: run `vigia status --page` on the box\n"
+_ASK = (
+    "This page wants the box's own link (it does so from every new browser, after a month, and when the box has a new "
+    "token).\nRun `sudo vigia status --page` on the box and open what it prints.\n"
+)
 MAX_CLIENTS = 32
 
 
