@@ -99,6 +99,7 @@ class Engine:
         self._checkpoint_s = 0.0
         self._covered_bytes = 0  # of the log, by the last one
         self._alerted = False  # alerts have been committed since
+        self._refused = False  # the last alerts could not be committed
         self._offset_s: float | None = None
         self._new_config: LoadedConfig | None = None
         self._unlogged: list[tuple[float, Event]] = []  # what the log could not take yet
@@ -325,6 +326,7 @@ class Engine:
             self._log.sync()
             self.sink.submit_alerts(tuple(self._pending))
         except (OSError, sqlite3.Error, VigiaError) as e:
+            self._refused = True
             self._trouble(
                 "outbox", f"{len(self._pending)} alerts cannot be committed: {e}; kept and tried again; free space"
             )
@@ -334,7 +336,8 @@ class Engine:
         self._remember(self._pending)
         self._pending.clear()
         self._alerted = True
-        if self.health.get("outbox") is not None:
+        if self._refused:  # else it is the publisher that has something to tell (a new file for a damaged one)
+            self._refused = False
             self._trouble("outbox", "alerts are committed again", SensorState.OK)
 
     def _remember(self, told: Sequence[Told]) -> None:

@@ -266,7 +266,8 @@ def disk(name: str, options: str, fill: Callable[[Path], None], source: str, wor
             rig.mount("-t", "tmpfs", "-o", options, "tmpfs")
             rig.start()
             fill(rig.state)
-            reported_s, report = rig.until(said(source, "degraded", words=words), f"disk {name}")
+            # what is prepared of the log takes events for a minute or two after the disk is full
+            reported_s, report = rig.until(said(source, "degraded", words=words), f"disk {name}", timeout_s=240.0)
             time.sleep(QUIET_S)
             for path in rig.state.glob("filler*"):
                 path.unlink()

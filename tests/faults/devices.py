@@ -274,6 +274,7 @@ class CoastalRadar(Radar):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._video[600:1400, 500:800] = 13
+        self._coast = np.where(self._video == 13, self._video, 0)  # its noise would stand still, turn by turn
 
     def learn(self, state: Path) -> None:
         """Store what an extractor that has seen this coast for some hours would have stored."""
@@ -284,7 +285,7 @@ class CoastalRadar(Radar):
                 extractor.feed(spoke)
         assert extractor.land is not None
         for _ in range((land.ENOUGH + 1) * land.PERIOD):
-            extractor.land.turn(self._video, np.zeros(0, np.int64), np.zeros(2048, np.bool_))
+            extractor.land.turn(self._coast, np.zeros(0, np.int64), np.zeros(2048, np.bool_))
         state.mkdir()
         (state / f"clutter-{self.name}.map").write_bytes(extractor.state())
 

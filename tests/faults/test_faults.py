@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,8 @@ def test_it_is_reported_it_recovers_and_nothing_is_lost(case: Case, tmp_path: Pa
     verdict = case.run(tmp_path)
     if out := os.environ.get("VIGIA_FAULTS_OUT"):
         Path(out).mkdir(exist_ok=True)
-        (Path(out) / f"{case.name}.json").write_text(json.dumps(asdict(verdict), ensure_ascii=False), encoding="utf-8")
+        row = {**asdict(verdict), "day": f"{datetime.now(tz=UTC):%Y-%m-%d}", "load": round(os.getloadavg()[1], 1)}
+        (Path(out) / f"{case.name}.json").write_text(json.dumps(row, ensure_ascii=False), encoding="utf-8")
     assert verdict.report
     assert verdict.committed > 0, "nothing was at stake: this shows nothing"
     assert verdict.lost == 0

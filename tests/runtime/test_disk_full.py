@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.core import Core
-from agent.messages import Alert, ClockChange, Effect, Event, Nav, SensorHealth, TrackPicture
+from agent.messages import Alert, ClockChange, Effect, Event, Nav, SensorHealth, SensorState, TrackPicture
 from agent.record import checkpoint
 from agent.record.log import EventLog
 from agent.runtime import configuration, engine
@@ -178,6 +178,23 @@ def test_a_log_that_refuses_from_the_start_makes_no_checkpoint_that_replays_it_a
     again = boot(tmp_path, after)
     assert again.core.newest_alert == 2
     assert ids(after) in ([], [2])
+
+
+def test_what_the_outbox_tells_of_itself_is_not_taken_back_by_the_next_alert(tmp_path: Path, disk: Disk) -> None:
+    sink = Sink()
+    it = boot(tmp_path, sink)
+    note = SensorHealth(at_s=101.0, source="outbox", state=SensorState.DEGRADED, sentence="was damaged, a new one")
+    it._turn([(101.0, note)])
+    hear(it, 102.0)
+    assert ids(sink)
+    assert it.health["outbox"] == note
+    sink.full = True
+    it.health.clear()
+    hear(it, 103.0)
+    assert "cannot be committed" in it.health["outbox"].sentence
+    sink.full = False
+    hear(it, 104.0)
+    assert "outbox" not in it.health
 
 
 def test_an_outbox_that_refuses_leaves_the_alerts_in_the_checkpoint(tmp_path: Path, disk: Disk) -> None:
