@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agent.drivers.nmea import checksum
-from agent.drivers.nmea_radar import NmeaRadarDecoder
+from agent.drivers.nmea_radar import NmeaRadarDecoder, NmeaRadarOptions
 from agent.drivers.radar.asterix import split_blocks
 from agent.drivers.radar.cat240 import Cat240Decoder
 from agent.errors import InternalError
@@ -40,6 +40,14 @@ PIECE = 1024  # bytes of a serial line at a time
 PEER = Path(".venv-peers/asterix-decoder/bin/python")
 RECORDINGS = ("res8_femto", "res4_femto", "res8_femto_zlib", "res8_nano")
 AT = Stamp(t_s=1.0, wall_s=1.0)
+_END = ",0.5,-3.2,N,,T,,120000.00,A"
+TTM_FORMS = {  # from the bearing on: as most send them; relative to the bow; named; as radar_pi; with headings
+    "": "{:.1f},T,{:.1f},{:.1f},T" + _END,
+    "_relative": "{:.1f},R,{:.1f},{:.1f},R" + _END,
+    "_named": "{:.1f},T,{:.1f},{:.1f},T,0.5,-3.2,N,TGT{},T,,120000.00,A",
+    "_radar_pi": "{:.6f},,{:.2f},{:.1f},T, , ,N,ARPA {},T, ",
+    "_mixed": "{:.1f},T,{:.1f},{:.1f},T" + _END,
+}
 _PEER_CODE = """
 import json, sys, time
 import asterix
@@ -67,11 +75,11 @@ def measure(*, rounds: int, seed: int) -> dict[str, Any]:  # noqa: ARG001 - the 
         out[f"cat240_{name}_ratio"] = None if peer_s is None else round(peer_s / ours_s, 1)
         if name.endswith("zlib") and peer_s is not None:  # what is left to win where the peer does not inflate
             out[f"cat240_{name}_inflating_alone_ratio"] = round(peer_s / min_of(lambda: inflate(messages)), 1)  # noqa: B023 - called at once
-    lines = ttm(rng)
-    ours_s, peer_s = ttm_beside(lines)
-    out["ttm_per_s"] = round(len(lines) / ours_s)
-    out["ttm_peer_per_s"] = None if peer_s is None else round(len(lines) / peer_s)
-    out["ttm_ratio"] = None if peer_s is None else round(peer_s / ours_s, 1)
+    for name in TTM_FORMS:
+        ours_s, peer_s = ttm_beside(rng, name)
+        out[f"ttm{name}_per_s"] = round(SENTENCES / ours_s)
+        out[f"ttm{name}_peer_per_s"] = None if peer_s is None else round(SENTENCES / peer_s)
+        out[f"ttm{name}_ratio"] = None if peer_s is None else round(peer_s / ours_s, 1)
     return out
 
 
@@ -146,39 +154,49 @@ def inflate(messages: Sequence[bytes]) -> float:
     return time.process_time() - began
 
 
-def ttm(rng: np.random.Generator) -> list[bytes]:
-    """TTM sentences as most radars send them."""
+def ttm(rng: np.random.Generator, form: str) -> list[bytes]:
+    """TTM sentences of that form; with `mixed` a heading stands before each fifth."""
     out = []
     for n in range(SENTENCES):
         distance, bearing, speed, course = rng.random(4) * (12.0, 360.0, 40.0, 360.0)
-        body = (
-            f"RATTM,{n % 100:02},{distance:.3f},{bearing:.1f},T,{speed:.1f},{course:.1f},T,0.5,-3.2,N,,T,,120000.00,A"
-        )
+        body = f"RATTM,{n % 100:02},{distance:.3f}," + TTM_FORMS[form].format(bearing, speed, course, n % 100)
+        if form == "_mixed" and n % 5 == 0:
+            body = f"HEHDT,{bearing:.1f},T"
         out.append(f"${body}*{checksum(body.encode()):02X}\r\n".encode())
     return out
 
 
-def decode_lines(lines: Sequence[bytes]) -> float:
+def decode_lines(decoder: NmeaRadarDecoder, lines: Sequence[bytes]) -> float:
     """CPU seconds to decode them to track reports, in the pieces that a serial line gives."""
-    decoder, count, data = NmeaRadarDecoder("bench"), 0, b"".join(lines)
+    count, data = 0, b"".join(lines)
     began = time.process_time()
     for at in range(0, len(data), PIECE):
         for _ in decoder.decode(data[at : at + PIECE], AT):
             count += 1
     took_s = time.process_time() - began
-    if count != len(lines):
+    if count != sum(b"TTM," in line for line in lines):
         raise InternalError(f"{count} reports of {len(lines)} sentences")
     return took_s
 
 
-def ttm_beside(lines: Sequence[bytes]) -> tuple[float, float | None]:
-    """(our seconds, pynmea2's) for the same sentences, in turns; None where it is not installed."""
+def ttm_beside(rng: np.random.Generator, form: str) -> tuple[float, float | None]:
+    """(our seconds, pynmea2's) for the same sentences, in turns, new ones each turn; None where it is not installed.
+
+    The decoder goes on from turn to turn, as a box's does for days: it knows a radar's tenths of a degree by then.
+    """
     try:
         import pynmea2  # type: ignore[import-untyped]  # noqa: F401, PLC0415 - a peer, which a box does not have
     except ImportError:
-        return min_of(lambda: decode_lines(lines)), None
-    turns = [(decode_lines(lines), pynmea2_s(lines)) for _ in range(SENTENCE_TURNS)]
-    return min(ours for ours, _ in turns), min(theirs for _, theirs in turns)
+        peer = False
+    else:
+        peer = True
+    decoder, ours, theirs = NmeaRadarDecoder("bench", NmeaRadarOptions(heading_deg=0.0)), [], []
+    for _ in range(SENTENCE_TURNS):
+        lines = ttm(rng, form)
+        ours.append(decode_lines(decoder, lines))
+        if peer:
+            theirs.append(pynmea2_s(lines))
+    return min(ours), min(theirs) if peer else None
 
 
 def pynmea2_s(lines: Sequence[bytes]) -> float:
@@ -188,6 +206,8 @@ def pynmea2_s(lines: Sequence[bytes]) -> float:
     began = time.process_time()
     for line in lines:
         m = pynmea2.parse(line.decode("ascii").strip(), check=True)
+        if m.sentence_type != "TTM":
+            continue
         # pynmea2 converts a field when it is asked for: those that we check and use
         _ = m.target_number, m.distance, m.bearing, m.speed, m.cog, m.dist_cpa, m.time_cpa, m.timestamp
     return time.process_time() - began

@@ -13,6 +13,7 @@ older TTM that ends at its 13th field. OSD and RSD are checked and give no measu
 
 from __future__ import annotations
 
+import operator
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -36,27 +37,28 @@ from agent.messages import TrackReport
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from agent.drivers.base import DriverOptions
-    from agent.drivers.nmea import Handler, Where
+    from agent.drivers.nmea import Handler, Other, Where
     from agent.messages import Measurement
 
 HEADING_LIFE_S = 10.0
-MAX_TAILS = 64  # a radar sends all its targets with one time, and has three states for them
+MAX_KNOWN = 8192  # texts remembered: radars give directions to a tenth of a degree, so that they come again and again
 MAX_LABELS = 1024  # more than any radar has target numbers
 _UNITS = {"N": (NM_M, KNOT_MPS), "K": (1000.0, 1.0 / 3.6), "S": (1609.344, 0.44704)}  # metres, metres per second
 _UNITS[""] = _UNITS["N"]
-_PLAIN_STATUS = frozenset("LQT")
-_PLAIN_REFERENCE = frozenset(("", "R"))
-_MOST = 1e5  # of figures that are read the short way
-_FIGURE, _SIGNED = rb"([0-9.]++)", rb"[-+]?+[0-9]{1,6}+(?:\.[0-9]*+)?+"
-_PLAIN_TTM = re.compile(
-    rb"^\$([^P\r\n][^\r\n]TTM,([0-9]{1,4}+),"
-    + _FIGURE + b"," + _FIGURE + b",T," + _FIGURE + b"," + _FIGURE + b",T," + _SIGNED + b"," + _SIGNED
-    + rb",([^*\r\n]*+))\*([0-9A-Fa-f]{2})\r\n",
-    re.MULTILINE,
+_MOST = 1e7  # as for every number
+# TTM in nearly every form that radars send, and else a line of any kind. Checked here and no more: CPA, TCPA, time
+_FIGURE, _NEXT = rb"([0-9.]++)", rb"(?: *+|[-+]?+[0-9]{1,6}+(?:\.[0-9]*+)?+),"
+_TIME = rb"(?:(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9]|60)(?:\.[0-9]*+)?+| *+)"
+_LINES = re.compile(
+    rb"\$([^P\r\n][^\r\n]TTM,( *+[0-9]{1,4}+),"
+    + _FIGURE + rb",([0-9.]++,[TR]?+)," + _FIGURE + rb",([0-9.]++,[TR]?+)," + _NEXT + _NEXT
+    + rb"([^,*\r\n]*+,[^,*\r\n]*+,[^,*\r\n]*+(?:,[^,*\r\n]*+)?+)(?:," + _TIME + rb"(?:,[^*\r\n]*+)?+)?+)"
+    + rb"\*([0-9A-Fa-f]{2})\r\n|([^\n]*+\n)"
 )  # fmt: skip
+_BODY, _CHECK = map(operator.itemgetter, (0, 7))
 _TTD_TARGET_BITS = 90
 _TTD_STATUS = {0: "", 1: "Q", 2: "L", 4: "T", 6: "T"}
 
@@ -65,6 +67,31 @@ _TTD_STATUS = {0: "", 1: "Q", 2: "L", 4: "T", 6: "T"}
 # frozen dataclass's own way does.
 _Draft: Any = type("_Draft", (), {"__slots__": TrackReport.__slots__})
 _new = object.__new__
+
+
+class _Bow(float):
+    """A direction relative to the bow, or a course of relative motion."""
+
+    __slots__ = ()
+
+
+class _Known(dict[bytes, Any]):
+    """What a text means, looked up once: reading a figure takes five times as long as knowing it.
+
+    Raises:
+        ProtocolError: the text means nothing.
+
+    """
+
+    def __init__(self, read: Callable[[str], Any]) -> None:
+        super().__init__()
+        self._read = read
+
+    def __missing__(self, text: bytes) -> Any:
+        if len(self) >= MAX_KNOWN:
+            self.clear()
+        value = self[text] = self._read(text.decode("latin-1"))
+        return value
 
 
 class NmeaRadarOptions(NmeaOptions):
@@ -91,7 +118,7 @@ class RadarPart(SentencePart):
         super().__init__(source, options, counters)
         self._heading: tuple[float, float] | None = None  # (t_s, degrees)
         self._labels: dict[int, str] = {}
-        self._tails: dict[bytes, tuple[float, float, str]] = {}  # ends of TTM that were looked at and are plain
+        self._numbers, self._speeds, self._directions, self._tails = map(_Known, (_target, _speed, _direction, _tail))
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -107,60 +134,58 @@ class RadarPart(SentencePart):
             "THS": self._hdt,
         }
 
-    def quick(self, block: bytes, t_s: float) -> Sequence[Measurement] | None:
-        """TTM with nothing blank and all true, as most radars send them: to the same result as `_ttm`."""
-        if block[3:7] != b"TTM," or self._labels:
+    def quick(self, block: bytes, t_s: float, other: Other) -> list[Measurement] | None:
+        """TTM to the same result as `_ttm`: with the checksums of all at once, and texts that were met before."""
+        if block[:1] != b"$":
             return None
-        found = _PLAIN_TTM.findall(block)
-        if not found:
+        lines = _LINES.findall(block)
+        bodies, checks = [*map(_BODY, lines)], [*map(_CHECK, lines)]
+        if b"" in bodies:
+            bodies, checks = [*filter(None, bodies)], [*filter(None, checks)]
+        if 2 * len(bodies) < len(lines) or not all_right(bodies, checks):
             return None
-        bodies, targets, distances, bearings, speeds, courses, tails, checks = zip(*found, strict=True)
-        ends = [self._tails.get(t) or self._tail(t) for t in tails]
-        if None in ends or not all_right(block, bodies, checks):
-            return None
-        try:
-            away, toward, sog, cog = ([*map(float, column)] for column in (distances, bearings, speeds, courses))
-        except ValueError:  # two points in one figure
-            return None
-        if max(*away, *sog) >= _MOST or max(*toward, *cog) >= 360.0:
-            return None
-        source, out = self.source, []
-        for number_, r, b, v, c, (metres, mps, status) in zip(
-            map(int, targets), away, toward, sog, cog, ends, strict=True
-        ):
-            m = _new(_Draft)  # one statement a field: several in one make a tuple first
-            m.at_s = t_s
-            m.source = source
-            m.number = number_
-            m.status = status
-            m.range_m = r * metres
-            m.bearing_deg = b
-            m.lat = None
-            m.lon = None
-            m.sog_mps = v * mps
-            m.cog_deg = c
-            m.relative = False
-            m.name = None
-            m.__class__ = TrackReport
-            out.append(m)
+        source, labels, new, draft = self.source, self._labels, _new, _Draft
+        numbers, directions, speeds, tails = self._numbers, self._directions, self._speeds, self._tails
+        out: list[Measurement] = []
+        add, others, last = out.append, 0, b""
+        metres, mps, status, name = 0.0, 0.0, "", None
+        for body, number_, distance, bearing, speed, course, tail, check, line in lines:
+            if not body:
+                others += 1
+                out += other(line)
+                continue
+            try:
+                if tail != last:
+                    metres, mps, status, name = tails[tail]
+                    last = tail
+                b, c = directions[bearing], directions[course]
+                if type(b) is not float:
+                    b = self._true(b, t_s)
+                m = new(draft)  # one statement a field: several in one make a tuple first
+                m.at_s = t_s
+                m.source = source
+                m.number = number = numbers[number_]
+                m.status = status
+                m.range_m = float(distance) * metres
+                m.bearing_deg = b
+                m.lat = None
+                m.lon = None
+                m.sog_mps = speeds[speed] * mps
+                if type(c) is float:
+                    m.cog_deg = c
+                    m.relative = False
+                else:
+                    m.cog_deg = float(c)
+                    m.relative = True
+                m.name = (name or labels.get(number)) if labels else name
+                m.__class__ = TrackReport
+                add(m)
+            except ProtocolError:  # to be told and counted as any other
+                others += 1
+                out += other(b"$%b*%b\r\n" % (body, check))
+        self.counters["units"] += len(lines) - others
+        self.counters["used"] += len(lines) - others
         return out
-
-    def _tail(self, tail: bytes) -> tuple[float, float, str] | None:
-        """(metres, metres a second, status) of units,name,status,R,time,acquisition; None if it is not plain.
-
-        It is the same for all targets of a moment, and so looked at once.
-        """
-        units, name, status, reference, time, *_ = *tail.decode("latin-1").split(","), "", "", "", ""
-        if name or units not in _UNITS or status not in _PLAIN_STATUS or reference not in _PLAIN_REFERENCE:
-            return None
-        try:
-            time_of_day_s(time)
-        except ProtocolError:
-            return None
-        if len(self._tails) >= MAX_TAILS:
-            self._tails.clear()
-        known = self._tails[tail] = (*_UNITS[units], status)
-        return known
 
     def _ttm(self, f: list[str], t_s: float, _where: Where) -> Sequence[Measurement]:
         """$--TTM,no,distance,bearing,T/R,speed,course,T/R,CPA,TCPA,units,name,status,R,time,acquisition."""
@@ -336,6 +361,29 @@ def _target(text: str) -> int:
     if not text.isdecimal() or len(text) > 4:
         raise ProtocolError(f"target number is {text[:20]!r}, not one to four digits")
     return int(text)
+
+
+def _speed(text: str) -> float | None:
+    return number(text, "TTM speed")
+
+
+def _direction(text: str) -> float:
+    """Of direction,reference."""
+    figure, reference = text.split(",")
+    value = float(figure)
+    if not value < 360.0:
+        value = angle(figure, "TTM direction") or 0.0
+    return _Bow(value) if reference == "R" else value
+
+
+def _tail(text: str) -> tuple[float, float, str, str | None]:
+    """(metres, metres a second, status, name) of units,name,status and perhaps R."""
+    units, name, status, *reference = text.split(",")
+    if units.strip() not in _UNITS:
+        raise ProtocolError(f"TTM units are {units[:20]!r}, not K, N or S")
+    if reference:
+        letter(reference[0], "R", "TTM reference target")
+    return (*_UNITS[units.strip()], letter(status, "LQT", "TTM status", "T"), label(name))
 
 
 def unarmour(payload: str, fill: str) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,9 @@ from agent.drivers.nmea_all import NmeaAllDecoder
 from agent.drivers.nmea_radar import MAX_LABELS, NmeaRadarDecoder, NmeaRadarOptions, unarmour
 from agent.errors import ProtocolError
 from agent.messages import Ais, Nav, Stamp, TrackReport
+
+if TYPE_CHECKING:
+    from agent.messages import Measurement
 
 AT = Stamp(t_s=0.0, wall_s=0.0)
 ENDS = ("used", "ignored", "fragments", "unsupported", "other", "proprietary", "errors")
@@ -111,33 +115,46 @@ PLAIN = ["RATTM", "07", "3.217", "120.1", "T", "12.3", "200.5", "T", "0.5", "-3.
 ODD = {
     0: ["PATTM", "$RTTM", "RTTM"], 1: [" 7", "7", "", "1023", "10234"],
     2: ["", "1.2.3", ".", "nan", "1e3", "99999.9", "1e6"],
-    3: ["360.0", "361", "-1", " 3"], 4: ["R", "", "X"], 5: ["", "-1", "1_0"], 6: ["360", "", "1e2"], 7: ["R", " "],
+    3: ["360.0", "361", "-1", " 3"], 4: ["R", "", "X"], 5: ["", "-1", "1_0"], 6: ["360", "", "1e2"], 7: ["R", " ", "X"],
     8: ["", " ", "x", "+1.", "99999999", "inf"], 9: ["-", "", "-.5"], 10: ["K", "S", "", "N ", "X"], 11: ["FERRY", " "],
     12: ["L", "Q", "", "X"], 13: ["R", "X", " "], 14: ["", "250000", "12000"], 15: ["", "M", "A,", "A,x"],
 }  # fmt: skip
 
 
-def test_a_block_of_plain_ttm_is_read_together() -> None:
+BETWEEN = ["HEHDT,350.0,T", "RATLB,7,PATROL", "RATLB,7,", "GPGSV,1,1,00", "RATTM,1,2", "HEHDT,x,T", "PXYZ,1"]
+
+
+def test_a_block_of_ttm_is_read_together() -> None:
     """And so the next test compares two ways and not one with itself."""
     d = NmeaRadarDecoder("r")
     block = line(",".join(PLAIN)) * 3
     assert d._quick is not None
-    assert [m.range_m for m in d._quick(block, 0.0) or () if isinstance(m, TrackReport)] == [3.217 * 1852.0] * 3
-    assert d._quick(block.replace(b"3.217", b"3.218"), 0.0) is None
+    others: list[bytes] = []
+
+    def other(data: bytes) -> list[Measurement]:
+        others.append(data)
+        return []
+
+    told = d._quick(block + line("HEHDT,1.0,T") + block, 0.0, other)
+    assert [m.range_m for m in told or () if isinstance(m, TrackReport)] == [3.217 * 1852.0] * 6
+    assert others == [line("HEHDT,1.0,T")]
+    assert d._quick(block.replace(b"3.217", b"3.218"), 0.0, other) is None
 
 
 @settings(deadline=None, max_examples=200)
 @given(
     st.lists(st.lists(st.sampled_from([(k, v) for k, vs in ODD.items() for v in vs]), max_size=2), max_size=6),
     st.lists(st.sampled_from([b"\r\n", b"\n", b"\r", b"", b"\r\n\r\n", b" \r\n"]), min_size=6, max_size=6),
-    st.integers(0, 400), st.sampled_from(["", "10.0.0.1:1"]), st.booleans(),
+    st.integers(0, 600), st.sampled_from(["", "10.0.0.1:1"]), st.booleans(),
+    st.lists(st.sampled_from(["", "", *BETWEEN]), min_size=6, max_size=6),
 )  # fmt: skip
 def test_sentences_read_together_are_read_as_one_by_one(
-    changes: list[list[tuple[int, str]]], ends: list[bytes], cut: int, stream: str, torn: bool
+    changes: list[list[tuple[int, str]]], ends: list[bytes], cut: int, stream: str, torn: bool, between: list[str]
 ) -> None:
     data = b""
-    for change, end in zip(changes, ends, strict=False):
+    for change, end, before in zip(changes, ends, between, strict=False):
         fields = {**dict(enumerate(PLAIN)), **dict(change)}
+        data += line(before) if before else b""
         data += line(",".join(fields.values()))[:-2] + (end if torn else b"\r\n")
     data = data[:-20] + data[-19:] if torn and cut % 3 == 0 else data
     both = NmeaRadarDecoder("r"), NmeaRadarDecoder("r")
