@@ -1,5 +1,7 @@
 """Examples: python -m bench.video --sea 3; python -m bench.video --sea 1 --sea 4 --turns 80 --seed 1001.
 
+Or the vessels, weather and land of a scenario: python -m bench.video --scenario bad-day --option heading_deg=335.
+
 The simulator's radar video of boats of several speeds through the plot extractor and the core. One JSON object per sea
 state: plots that are nobody's per turn, the share of turns in which each vessel has a plot, false confirmed tracks, and
 the turns that each vessel's track took to be confirmed.
@@ -40,22 +42,29 @@ def main() -> int:
     """Judge and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.video", description=__doc__)
     parser.add_argument("--sea", type=int, action="append", choices=range(7), help="sea states; default 1, 3")
+    parser.add_argument(
+        "--scenario", help="the simulator's vessels, weather and land of that name instead of the fleet"
+    )
     parser.add_argument("--turns", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="of the plot extractor")
     args = parser.parse_args()
     options = dict(pair.split("=", 1) for pair in args.option)
+    if args.scenario:
+        world = World(scenario.load(args.scenario), seed=args.seed)
+        print(json.dumps({"scenario": args.scenario, **judge(world, args.turns, options)}))
+        return 0
     for sea in args.sea or (1, 3):
-        print(json.dumps({"sea_state": sea, **judge(sea, args.turns, args.seed, options)}), flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "fleet.toml"
+            path.write_text(_scenario(sea, args.turns), encoding="utf-8")
+            world = World(scenario.load(str(path)), seed=args.seed)
+        print(json.dumps({"sea_state": sea, **judge(world, args.turns, options)}), flush=True)
     return 0
 
 
-def judge(sea: int, turns: int, seed: int, options: dict[str, str]) -> dict[str, Any]:
-    """The figures of one sea state."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "fleet.toml"
-        path.write_text(_scenario(sea, turns), encoding="utf-8")
-        world = World(scenario.load(str(path)), seed=seed)
+def judge(world: World, turns: int, options: dict[str, str]) -> dict[str, Any]:
+    """The figures of one world."""
     decoder = NavicoDecoder("radar", NavicoOptions.model_validate({"beamwidth_deg": 1.2, **options}))
     extractor = PlotExtractor("radar", decoder.options)
     site = world.scenario.site

@@ -73,6 +73,17 @@ def test_two_targets_behind_each_other_stay_two() -> None:
     assert len(scans([picture([a, b])] * 2)[-1].plots) == 2
 
 
+def test_a_crowd_is_land_until_the_map_knows_it() -> None:
+    """And a boat apart from it is seen from the first turn on, as are the crowd's echoes that stay, later."""
+    boat = Target(range_m=4000.0, bearing_deg=200.0)
+    crowd = [Target(range_m=1500.0 + 240.0 * (n // 2), bearing_deg=60.0 + 8.0 * (n % 2)) for n in range(6)]
+    got = scans([picture([boat, *crowd])] * 34)
+    assert {len(s.plots) for s in got[:32]} == {1}
+    assert [len(s.plots) for s in got[32:]] == [7, 7]
+    few = scans([picture([boat, *crowd[:4]])] * 2)
+    assert [len(s.plots) for s in few] == [5, 5]
+
+
 def test_noise_gives_few_plots_and_a_target_in_it_is_found() -> None:
     target = Target(range_m=3000.0, bearing_deg=123.0, level=11.0)
     # a noise floor one level up; at 2.5 levels, where real receivers set their gain lower, 22 plots a turn came through

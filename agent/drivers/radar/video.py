@@ -95,6 +95,11 @@ class VideoOptions(DriverOptions):
     max_extent_m: float = Field(
         default=600.0, gt=0.0, description="the longest ships reach 400 m, a long pulse adds 200"
     )
+    crowd: int = Field(
+        default=4,
+        ge=0,
+        description="while the clutter map is young, an echo with so many others within max_extent_m is land; 0: off",
+    )
     prominence: int = Field(default=3, ge=1, description="levels by which two echoes stand above what joins them")
     max_plots: int = Field(default=1000, ge=1, description="of one turn, strongest first")
 

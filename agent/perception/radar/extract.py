@@ -7,6 +7,8 @@ Promises:
 - nothing is tuned to a place: the threshold of each cell is what the clutter map has learned there plus a margin; sizes
   are those of the radar's beam and of the largest ship; land and other echoes too large for a vessel, which cannot be
   split, become no plots and are counted (`large`, and `Extraction.large` shows them);
+- while the map is young, echoes in a `crowd` are land in pieces: no plots either, counted (`crowded`), but not learned
+  faster for it, so that a crowded anchorage comes back;
 - the learned map and the known land survive restarts through `state` and `restore`.
 
 Sizes: a point target fills about one beamwidth; saturated video broadens strong ones to two or three. Uncertainty: the
@@ -20,6 +22,7 @@ import math
 import struct
 from collections import Counter
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +39,8 @@ from agent.perception.radar.masks import masked
 from agent.perception.radar.recall import Recall
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from agent.drivers.radar.video import Spoke
@@ -47,6 +52,7 @@ _SPLIT_STEPS = 5
 _WHOLE = 0.95  # of a turn: what a recording that ends in the middle of one may lack of it
 _END = struct.Struct("<I4s")  # of a saved state: bytes of known land before it, and a mark; older states have none
 _MARK = b"LAND"
+_YOUNG = 2  # times `clutter_scans`: turns until the map knows land, its flicker too
 _MAX_PAUSE_S = 10.0  # slower than any antenna turns a quarter: the radar stood still, the turn starts anew
 
 
@@ -60,7 +66,10 @@ class Extraction:
 
 
 class PlotExtractor:
-    """Plots of one stream of radar video. Counters: scans, turns_lost, no_heading, invalid, restarts, large, cut."""
+    """Plots of one stream of radar video.
+
+    Counters: scans, turns_lost, no_heading, invalid, restarts, large, weak, cut, crowded.
+    """
 
     def __init__(self, source: str, options: VideoOptions | None = None) -> None:
         self.source = source
@@ -203,7 +212,14 @@ class PlotExtractor:
             self.land.turn(levels, vessels, unseen)
         plots = self._plots(at_s, found, self._strongest(found, np.flatnonzero(vessel), o.max_plots), offset)
         room = o.max_plots - len(plots)
-        return plots + self._plots(at_s, weak, self._strongest(weak, np.arange(len(weak.count)), room), offset)
+        plots += self._plots(at_s, weak, self._strongest(weak, np.arange(len(weak.count)), room), offset)
+        return self._apart(plots) if o.crowd and clutter.scans_seen <= _YOUNG * o.clutter_scans else plots
+
+    def _apart(self, plots: tuple[Plot, ...]) -> tuple[Plot, ...]:
+        """Without those in a crowd: land, which comes in pieces while it is half learned, other ones in each turn."""
+        keep = around(plots, self.last.large, self.options.max_extent_m) < self.options.crowd
+        self.counters["crowded"] += len(plots) - int(keep.sum())
+        return tuple(compress(plots, keep.tolist()))
 
     def _among_neighbours(
         self, levels: NDArray[np.uint8], lit: NDArray[np.int64], limit: NDArray[np.int64]
@@ -316,6 +332,14 @@ def _parts(state: bytes) -> tuple[bytes, bytes]:
     if mark != _MARK or begin < 0:
         return state, b""
     return state[:begin], state[begin : len(state) - _END.size]
+
+
+def around(plots: Sequence[Plot], large: Sequence[Plot], reach_m: float) -> NDArray[np.int64]:
+    """How many others, echoes too `large` for a vessel among them, lie within `reach_m` of each plot."""
+    both = (*plots, *large)
+    bearing = np.radians([p.bearing_deg for p in both])
+    place = np.array([p.range_m for p in both]) * np.exp(1j * bearing)
+    return np.array([np.count_nonzero(np.abs(place - at) <= reach_m) - 1 for at in place[: len(plots)]], np.int64)
 
 
 def _strength(c: Components) -> NDArray[np.int64]:
