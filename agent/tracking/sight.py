@@ -1,15 +1,19 @@
 """Tracks in one camera's picture: what is a vessel shows again in the next looks, what is a wave does not.
 
 Promises:
-- only boxes of tracks seen in M of the last N looks leave (`Settings`); a box of a confirmed track may be weaker than
-  one that starts a track, but never below `low`;
+- only boxes of tracks that were once seen in M of N looks running leave (`Settings`); a box of a confirmed track may be
+  weaker than one that starts a track, but never below `low`;
+- a confirmed track outlives ten seconds without a box; after N looks without one its second box leaves, not its first;
 - a box belongs to at most one track and a track takes at most one box a look; strong boxes choose first (two stages, as
   in ByteTrack, but on centres and log-size: boxes of distant boats are a few pixels high and do not overlap between
   two looks);
+- where tracks compete for boxes, as when vessels pass each other, the likeliest assignment of all of them is taken;
 - the shift of the whole picture, by its horizon, is taken out before anything is compared;
 - pure: the same looks give the same tracks; `state` is complete.
 
-Source of the two stages: Zhang et al., ByteTrack, ECCV 2022.
+Centre and speed are a Kalman filter's, across and down apart; width and height are running means of their logarithms.
+Sources: the two stages, Zhang et al., ByteTrack, ECCV 2022; nearly constant velocity, Bar-Shalom et al., Estimation
+with Applications to Tracking and Navigation, 2001, 6.3.
 """
 
 from __future__ import annotations
@@ -18,15 +22,20 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from agent.tracking.association import assign
+
 if TYPE_CHECKING:
     from agent.messages import Box
 
-_PLACE_PX = 3.0  # one sigma between two looks, of a picture 1280 wide, beside ...
-_PLACE_SHARE = 0.15  # ... this share of the box's size, and ...
-_ACROSS_PX_S, _DOWN_PX_S = 10.0, 3.0  # ... what an unknown speed may do in the time between
-_SIZE_SIGMA = 0.35  # of the logarithm of width and height
-_GATE = 10.0  # squared sigmas, four degrees of freedom: 96 of 100 true pairs
-_PLACE_GAIN, _SPEED_GAIN = 0.6, 0.25
+# Pixels are those of a picture 1280 wide; shares are of the box's size in that direction.
+_PLACE_PX, _PLACE_SHARE = 1.2, 0.06  # one sigma of a box's centre
+_ACROSS_PX_S, _DOWN_PX_S, _SPEED_SHARE = 10.0, 3.0, 0.3  # of a new track's unknown speed, a second
+_TURN_PX_S, _TURN_SHARE = 0.5, 0.03  # of what a speed changes by in a second
+_SIZE_SHARE, _SIZE_PX = 0.2, 0.5  # one sigma of width and height: of their logarithms, and of pixels beside it
+_SIZE_GAIN = 0.2
+_GATE = 20.0  # squared sigmas, four degrees of freedom: boxes have longer tails than a normal distribution
 _CLASS_MEMORY = 0.9
 _LOST_S = 10.0  # whatever the count of looks: a track older than this is another vessel by now
 
@@ -42,14 +51,39 @@ class Settings:
 
 
 @dataclass(slots=True)
+class _Axis:
+    """Place (px), speed (px/s) and their covariance in one direction."""
+
+    place: float
+    speed: float
+    p: float
+    c: float
+    v: float
+
+    def predict(self, dt: float, turn: float) -> None:
+        q = turn * turn * dt  # a speed that changes at random: white noise of acceleration
+        self.place += self.speed * dt
+        self.p += dt * (2.0 * self.c + dt * self.v) + q * dt * dt / 3.0
+        self.c += dt * self.v + q * dt / 2.0
+        self.v += q
+
+    def update(self, measured: float, sigma: float) -> None:
+        off, s = measured - self.place, self.p + sigma * sigma
+        gain, gain_speed = self.p / s, self.c / s
+        self.place += gain * off
+        self.speed += gain_speed * off
+        self.v -= gain_speed * self.c
+        self.c -= gain * self.c
+        self.p -= gain * self.p
+
+
+@dataclass(slots=True)
 class _Track:
-    x: float
-    y: float
+    x: _Axis
+    y: _Axis
     width: float  # logarithms of pixels
     height: float
-    vx: float
-    vy: float
-    at_s: float
+    at_s: float  # of its last box
     bits: int
     confirmed: bool
     classes: dict[str, float] = field(default_factory=dict)
@@ -69,17 +103,22 @@ class SightTracker:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._tracks: list[_Track] = []
+        self._at_s = 0.0  # of the last look: what the tracks' places and speeds are for
 
     def look(self, at_s: float, boxes: tuple[Box, ...], width_px: int, shift_px: float) -> list[Sighting]:
         """One look: the boxes of confirmed tracks in it, in the order of their tracks."""
         s = self._settings
+        scale = width_px / 1280.0
         self._tracks = [t for t in self._tracks if 0.0 <= at_s - t.at_s <= _LOST_S]
+        dt, self._at_s = max(at_s - self._at_s, 0.0), at_s
+        for track in self._tracks:
+            track.x.predict(dt, _TURN_PX_S * scale + _TURN_SHARE * math.exp(track.width))
+            track.y.predict(dt, _TURN_PX_S * scale + _TURN_SHARE * math.exp(track.height))
         strong = [b for b in boxes if b.score >= s.high]
         weak = [b for b in boxes if s.low <= b.score < s.high]
-        scale = width_px / 1280.0
-        taken = self._assign(self._tracks, strong, at_s, scale, shift_px)
+        taken = _assign(self._tracks, strong, scale, shift_px)
         rest = [t for t in self._tracks if t.confirmed and id(t) not in taken]
-        taken |= self._assign(rest, weak, at_s, scale, shift_px)
+        taken |= _assign(rest, weak, scale, shift_px)
         used = {id(b) for b in taken.values()}
         mask = (1 << s.looks) - 1
         seen: list[Sighting] = []
@@ -87,87 +126,106 @@ class SightTracker:
             box = taken.get(id(track))
             track.bits = (track.bits << 1 | (box is not None)) & mask
             if box is not None:
-                _update(track, box, at_s, shift_px)
+                _update(track, box, at_s, scale, shift_px)
                 track.confirmed |= track.bits.bit_count() >= s.hits
-                if track.confirmed:
+                if track.confirmed and (track.bits > 1 or s.hits <= 1):  # one box after a long gap may be a wave
                     seen.append(Sighting(box=box, classes=_shares(track.classes)))
-        self._tracks = [t for t in self._tracks if t.bits]
+        self._tracks = [t for t in self._tracks if t.bits or t.confirmed]
         for box in (b for b in strong if id(b) not in used):
-            track = _born(box, at_s, shift_px)
+            track = _born(box, at_s, scale, shift_px)
             self._tracks.append(track)
             if s.hits <= 1:
                 track.confirmed = True
                 seen.append(Sighting(box=box, classes=_shares(track.classes)))
         return seen
 
-    def _assign(
-        self, tracks: list[_Track], boxes: list[Box], at_s: float, scale: float, shift_px: float
-    ) -> dict[int, Box]:
-        """The nearest pairs first; ties by the tracks' and boxes' order. Keys are the tracks' identities."""
-        pairs = sorted(
-            (cost, i, j)
-            for i, track in enumerate(tracks)
-            for j, box in enumerate(boxes)
-            if (cost := _distance(track, box, at_s, scale, shift_px)) <= _GATE
-        )
-        out: dict[int, Box] = {}
-        free = set(range(len(boxes)))
-        for _, i, j in pairs:
-            if id(tracks[i]) not in out and j in free:
-                out[id(tracks[i])] = boxes[j]
-                free.discard(j)
-        return out
-
     def state(self) -> list[Any]:
         """For the checkpoint."""
         return [
-            [t.x, t.y, t.width, t.height, t.vx, t.vy, t.at_s, t.bits, t.confirmed, list(t.classes.items())]
-            for t in self._tracks
+            self._at_s,
+            [
+                [_axis(t.x), _axis(t.y), t.width, t.height, t.at_s, t.bits, t.confirmed, list(t.classes.items())]
+                for t in self._tracks
+            ],
         ]
 
     def restore(self, data: Any) -> None:
         """Take over what `state` was made of."""
+        self._at_s, rows = data
         self._tracks = [
-            _Track(x, y, wide, high, vx, vy, at_s, bits, confirmed, {str(k): float(v) for k, v in classes})
-            for x, y, wide, high, vx, vy, at_s, bits, confirmed, classes in data
+            _Track(_Axis(*x), _Axis(*y), wide, high, at_s, bits, confirmed, {str(k): float(v) for k, v in classes})
+            for x, y, wide, high, at_s, bits, confirmed, classes in rows
         ]
 
 
-def _measured(box: Box, shift_px: float) -> tuple[float, float, float, float]:
-    """Centre, and logarithms of width and height."""
+def _axis(a: _Axis) -> list[float]:
+    return [a.place, a.speed, a.p, a.c, a.v]
+
+
+def _measured(box: Box, scale: float, shift_px: float) -> tuple[float, float, float, float, float, float]:
+    """Centre, its two sigmas, and logarithms of width and height."""
     wide, high = max(box.x1 - box.x0, 1.0), max(box.y1 - box.y0, 1.0)
-    return (box.x0 + box.x1) / 2.0, (box.y0 + box.y1) / 2.0 - shift_px, math.log(wide), math.log(high)
+    least = _PLACE_PX * scale
+    return (
+        (box.x0 + box.x1) / 2.0, (box.y0 + box.y1) / 2.0 - shift_px,
+        least + _PLACE_SHARE * wide, least + _PLACE_SHARE * high, math.log(wide), math.log(high),
+    )  # fmt: skip
 
 
-def _distance(track: _Track, box: Box, at_s: float, scale: float, shift_px: float) -> float:
-    x, y, wide, high = _measured(box, shift_px)
-    dt = at_s - track.at_s
-    new = 0.0 if track.confirmed else dt
-    sigma_x = (_PLACE_PX + _ACROSS_PX_S * new) * scale + _PLACE_SHARE * math.exp(track.width) + 0.3 * abs(track.vx) * dt
-    sigma_y = (_PLACE_PX + _DOWN_PX_S * new) * scale + _PLACE_SHARE * math.exp(track.height) + 0.3 * abs(track.vy) * dt
-    across = (x - track.x - track.vx * dt) / sigma_x
-    down = (y - track.y - track.vy * dt) / sigma_y
-    size = math.hypot(wide - track.width, high - track.height) / _SIZE_SIGMA
-    return across * across + down * down + size * size
+def _assign(tracks: list[_Track], boxes: list[Box], scale: float, shift_px: float) -> dict[int, Box]:
+    """Boxes by their tracks' identities."""
+    measured = [_measured(b, scale, shift_px) for b in boxes]
+    pairs = [
+        (i, j, *pair)
+        for i, track in enumerate(tracks)
+        for j, m in enumerate(measured)
+        if (pair := _cost(track, m)) is not None
+    ]
+    if len({p[0] for p in pairs}) < len(pairs) or len({p[1] for p in pairs}) < len(pairs):  # they compete
+        row, col, cost, limit = (np.array(c) for c in zip(*pairs, strict=True))
+        chosen = zip(*(c.tolist() for c in assign(row, col, cost, limit)), strict=True)
+        return {id(tracks[i]): boxes[j] for i, j in chosen}
+    return {id(tracks[i]): boxes[j] for i, j, _, _ in pairs}
 
 
-def _update(track: _Track, box: Box, at_s: float, shift_px: float) -> None:
-    x, y, wide, high = _measured(box, shift_px)
-    dt = max(at_s - track.at_s, 1e-3)
-    off_x, off_y = x - track.x - track.vx * dt, y - track.y - track.vy * dt
-    track.x, track.y = x - (1.0 - _PLACE_GAIN) * off_x, y - (1.0 - _PLACE_GAIN) * off_y
-    track.vx, track.vy = track.vx + _SPEED_GAIN * off_x / dt, track.vy + _SPEED_GAIN * off_y / dt
-    track.width += 0.5 * (wide - track.width)
-    track.height += 0.5 * (high - track.height)
+def _cost(track: _Track, measured: tuple[float, float, float, float, float, float]) -> tuple[float, float] | None:
+    """Minus twice the logarithm of the likelihood, and what it is at the gate's edge; None outside the gate."""
+    x, y, sigma_x, sigma_y, wide, high = measured
+    across, var_x = x - track.x.place, track.x.p + sigma_x * sigma_x
+    d2 = across * across / var_x
+    if d2 > _GATE:
+        return None
+    down, var_y = y - track.y.place, track.y.p + sigma_y * sigma_y
+    d2 += down * down / var_y
+    d2 += ((wide - track.width) / (_SIZE_SHARE + _SIZE_PX * math.exp(-track.width))) ** 2
+    d2 += ((high - track.height) / (_SIZE_SHARE + _SIZE_PX * math.exp(-track.height))) ** 2
+    if d2 > _GATE:
+        return None
+    spread = math.log(var_x * var_y)
+    return d2 + spread, _GATE + spread
+
+
+def _update(track: _Track, box: Box, at_s: float, scale: float, shift_px: float) -> None:
+    x, y, sigma_x, sigma_y, wide, high = _measured(box, scale, shift_px)
+    track.x.update(x, sigma_x)
+    track.y.update(y, sigma_y)
+    track.width += _SIZE_GAIN * (wide - track.width)
+    track.height += _SIZE_GAIN * (high - track.height)
     track.at_s = at_s
     track.classes = {k: v * _CLASS_MEMORY for k, v in track.classes.items()}
     label = box.label.lower()
     track.classes[label] = track.classes.get(label, 0.0) + box.score
 
 
-def _born(box: Box, at_s: float, shift_px: float) -> _Track:
-    x, y, wide, high = _measured(box, shift_px)
-    return _Track(x, y, wide, high, 0.0, 0.0, at_s, 1, confirmed=False, classes={box.label.lower(): box.score})
+def _born(box: Box, at_s: float, scale: float, shift_px: float) -> _Track:
+    x, y, sigma_x, sigma_y, wide, high = _measured(box, scale, shift_px)
+    speed_x = _ACROSS_PX_S * scale + _SPEED_SHARE * math.exp(wide)
+    speed_y = _DOWN_PX_S * scale + _SPEED_SHARE * math.exp(high)
+    return _Track(
+        _Axis(x, 0.0, sigma_x * sigma_x, 0.0, speed_x * speed_x),
+        _Axis(y, 0.0, sigma_y * sigma_y, 0.0, speed_y * speed_y),
+        wide, high, at_s, 1, confirmed=False, classes={box.label.lower(): box.score},
+    )  # fmt: skip
 
 
 def _shares(classes: dict[str, float]) -> tuple[tuple[str, float], ...]:

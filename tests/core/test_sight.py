@@ -52,6 +52,28 @@ def test_two_boats_that_pass_each_other_stay_two() -> None:
     assert seen(SightTracker(SETTINGS), looks)[2:] == [2] * 18
 
 
+def test_a_boat_goes_behind_a_wave_for_seconds_and_is_the_same_boat_at_its_second_look() -> None:
+    looks: list[tuple[Box, ...]] = [(box(100 + 3 * i, 300, label="early" if i < 6 else "late"),) for i in range(20)]
+    looks[6:14] = [()] * 8
+    tracker = SightTracker(SETTINGS)
+    out = [tracker.look(i * 0.5, b, 1280, 0.0) for i, b in enumerate(looks)]
+    assert [len(sightings) for sightings in out] == [0, 0, *[1] * 4, *[0] * 9, *[1] * 5]
+    assert {name for name, _ in out[-1][0].classes} == {"early", "late"}
+
+
+@pytest.mark.parametrize("seed", [0, 5, 13])
+def test_two_boats_of_one_size_that_cross_are_not_taken_for_each_other(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    tracker = SightTracker(SETTINGS)
+    for i in range(60):
+        places = ((300 + 2 * i, "right"), (420 - 2 * i, "left"))
+        found = tuple(box(x + rng.normal(0, 1.5), 300 + rng.normal(0, 1), label=label) for x, label in places)
+        sightings = tracker.look(i * 0.5, found, 1280, 0.0)
+    assert sorted(s.box.label for s in sightings) == ["left", "right"]
+    assert all(s.classes[0][0] == s.box.label for s in sightings)
+    assert all(s.classes[0][1] > 0.9 for s in sightings), "the other's label is 30 looks ago, or a swap is not"
+
+
 def test_a_mast_that_swings_loses_nothing_when_the_horizon_tells() -> None:
     shifts = [25.0 * np.sin(1.7 * i) for i in range(30)]
     looks = [(box(100 + i, 300 + s), box(160 + i, 300 + s)) for i, s in enumerate(shifts)]
