@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from agent.inference.boxes import F32
     from agent.inference.letterbox import U8
     from agent.inference.session import Session
 
@@ -71,6 +72,7 @@ class Detector:
         self.rivals = rivals_of(info.labels, info.vessel_labels)
         self._names = tuple(name for name, _, _ in session.outputs)
         self._unnamed: set[int] = set()
+        self._memory = np.empty(0, dtype=np.float32)  # of the input tensor, for the largest view so far
 
     @property
     def unnamed(self) -> str:
@@ -107,7 +109,9 @@ class Detector:
         width, height = self.input_size(size)
         inner = size if self.info.size is None else None
         canvas, placed = place(image, width, height, self.info.form.fit, self.info.form.pad, inner=inner)
-        outputs = self._session.run(feed(self._session, canvas, self.info.form))
+        if self._memory.size < canvas.size:
+            self._memory = np.empty(canvas.size, dtype=np.float32)
+        outputs = self._session.run(feed(self._session, canvas, self.info.form, self._memory))
         ctx = Context(width=width, height=height, names=self._names, min_score=min_score)
         boxes = self._layout.decode(outputs, ctx)
         if self._layout.nms:
@@ -146,16 +150,17 @@ class Detector:
         return f"class-{number}"
 
 
-def feed(session: Session, canvas: U8, form: InputForm) -> dict[str, NDArray[Any]]:
+def feed(session: Session, canvas: U8, form: InputForm, into: F32 | None = None) -> dict[str, NDArray[Any]]:
     """The graph's inputs: the picture; its size (width, height) where the graph scales the boxes itself (RT-DETR).
 
-    A mask [1, h, w] of what is picture and what is padding (DETR as Hugging Face exports it) says that all is picture.
+    `into` as in `tensor`. A mask [1, h, w] of what is picture and what is padding (DETR as Hugging Face exports it)
+    says that all is picture.
     """
     height, width = canvas.shape[:2]
     tensors: dict[str, NDArray[Any]] = {}
     for name, shape, _ in session.inputs:
         if len(shape) == 4:
-            tensors[name] = tensor(canvas, form)
+            tensors[name] = tensor(canvas, form, into)
         elif len(shape) == 3:
             rows, columns = (a if isinstance(a, int) else b for a, b in zip(shape[1:], (height, width), strict=True))
             tensors[name] = np.ones((1, rows, columns), dtype=np.int64)

@@ -8,13 +8,14 @@ Promises:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from agent.inference.boxes import Found, join, merge_views
-from agent.inference.detector import FREE_SIZE
+from agent.inference.detector import FREE_SIZE, MULTIPLE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,6 +57,18 @@ def tiles(area: Region, tile_width: int, tile_height: int) -> list[Region]:
         for y in _starts(area.height, height)
         for x in _starts(area.width, width)
     ]
+
+
+def abreast(area: Region, longest: int, overlap: int) -> list[Region]:
+    """As few views of one size beside each other, at native resolution, as are needed to be at most `longest` wide.
+
+    They share `overlap` pixels, or up to `MULTIPLE` more.
+    """
+    count = max(1, math.ceil((area.width - overlap) / (longest - overlap)))
+    width = min(area.width, math.ceil((area.width + (count - 1) * overlap) / count / MULTIPLE) * MULTIPLE)
+    starts = [round(i * (area.width - width) / max(1, count - 1)) for i in range(count)]
+    size = (width, area.height)
+    return [Region(x=area.x + x, y=area.y, width=width, height=area.height, size=size) for x in starts]
 
 
 def _starts(length: int, tile: int) -> list[int]:

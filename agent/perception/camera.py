@@ -28,7 +28,7 @@ from agent.perception.picture import PictureWatch
 from agent.perception.stance import StanceWatch
 
 if TYPE_CHECKING:
-    from agent.drivers.camera.base import U8, CameraOptions, Frame
+    from agent.drivers.camera.base import CameraOptions, Frame
     from agent.inference.detector import Detector
     from agent.messages import Box
 
@@ -54,7 +54,7 @@ class CameraPipeline:
         self.crops = CropKeeper(options)
         self._source = source_name
         self._stale_s = max(stale_s, 3.0 / options.fps)
-        self._last: tuple[U8, Detections] | None = None
+        self._last: Detections | None = None  # not its picture: 6 MB at 1080p, beside the next one
         self._frames = 0
         self._on_land = 0
         self._watched_s = -math.inf
@@ -106,7 +106,7 @@ class CameraPipeline:
         if shown:
             self.look.saw(at_s)
         self.crops.keep(frame.image, shown, at_s)
-        self._last = (frame.image, detections)
+        self._last = detections
         self._frames += 1
         self.look.spent(time.process_time() - began_s)
         return detections
@@ -151,7 +151,7 @@ class CameraPipeline:
             if waited_s <= self._stale_s:
                 return SensorState.STARTING, "no picture yet"
             return SensorState.STALE, f"no picture since the start {waited_s:.0f} s ago"
-        age_s = now_s - self._last[1].at_s
+        age_s = now_s - self._last.at_s
         if age_s > self._stale_s:
             return SensorState.STALE, f"no new picture for {age_s:.0f} s"
         picture = self.watch.state
@@ -167,16 +167,16 @@ class CameraPipeline:
         good = "pictures arrive and change"
         return SensorState.OK, f"{good}; {self._detector.info.sentence}" if self._detector.info.sentence else good
 
-    def latest_jpeg(self, *, boxes: bool = True, width: int = 640, min_score: float | None = None) -> bytes | None:
-        """The last picture, small, boxes from `min_score` (None: the model's own) on; None before the first."""
-        if self._last is None:
-            return None
-        image, detections = self._last
+    def jpeg(
+        self, frame: Frame, found: Detections, *, boxes: bool = True, width: int = 640, min_score: float | None = None
+    ) -> bytes | None:
+        """A picture, small, with what was found in it from `min_score` (None: the model's own) on."""
+        image = frame.image
         scale = min(1.0, width / image.shape[1])
         size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
         small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
         if boxes:
             low = self._detector.info.min_score if min_score is None else min_score
-            small = annotated(small, tuple(b for b in detections.boxes if b.score >= low), scale=scale)
+            small = annotated(small, tuple(b for b in found.boxes if b.score >= low), scale=scale)
         good, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         return data.tobytes() if good else None

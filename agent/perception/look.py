@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from agent.geo import depression_from_range, dip_deg, wrap180
 from agent.inference.detector import FREE_SIZE, MULTIPLE
-from agent.inference.tiles import TILE_PX, Region, tiles, whole
+from agent.inference.tiles import TILE_PX, Region, abreast, tiles, whole
 
 if TYPE_CHECKING:
     from agent.drivers.camera.base import CameraOptions
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 WHOLE_PX = 640  # longer side of the reduced whole picture
 STRIP_SHARE = 0.2  # of the picture's width: height of the strip (256 rows of 1280)
 STRIP_ABOVE = 0.35  # of strip and cued regions lie above: masts and superstructures; the rest is the near sea
+STRIP_VIEW_PX, STRIP_OVERLAP_PX = (
+    1280,
+    128,
+)  # a wider strip is looked at in parts: memory follows the view
 CUE_PX = (320, 192)  # of a cued region, at least
 CUE_FRESH_S = 5.0
 MAX_CUES = 4  # regions looked at in one picture: the nearest to the middle of the view first
@@ -117,7 +121,7 @@ class Look:
         if max(width, height) <= max(fixed or (WHOLE_PX,)):
             return [whole(width, height)]  # the whole picture is at native resolution already
         strip = self.strip(width, height)
-        return [reduced, *tiles(strip, *(fixed or (strip.width, strip.height)))]
+        return [reduced, *(tiles(strip, *fixed) if fixed else abreast(strip, STRIP_VIEW_PX, STRIP_OVERLAP_PX))]
 
     def strip(self, width: int, height: int) -> Region:
         """The band along the horizon, as wide as the picture, from the camera's pose."""

@@ -89,9 +89,10 @@ class PictureWatch:
         grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
         sample = image[::_STEP, ::_STEP, 1].copy()  # unreduced: reducing would average the noise of life away
         changed, same = self._compare(sample, at_s)
-        sharpness = float(cv2.Laplacian(grey, cv2.CV_16S).var())
-        mean, p99 = float(grey.mean()), float(np.percentile(grey, 99))
-        white = float((grey >= _WHITE_LEVEL).mean())
+        sharpness = float(cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))[1].item()) ** 2
+        up_to = np.cumsum(cv2.calcHist([grey], [0], None, [256], [0, 256])) / grey.size
+        mean, p99 = cv2.mean(grey)[0], float(np.searchsorted(up_to, 0.99))
+        white = 1.0 - float(up_to[_WHITE_LEVEL - 1])
         dark_s = self._dark.held_s(at_s, mean < _BLACK_MEAN and p99 < _BLACK_P99)
         bright_s = self._bright.held_s(at_s, white > _WHITE_SHARE)
         still_s = self._still.held_s(at_s, same)

@@ -79,12 +79,14 @@ class CameraLoop:
                 frame = source.read(READ_S)
                 now_s = link.clock.now().t_s
                 if frame is not None:
-                    link.emit(self._eyes.process(frame))
+                    found = self._eyes.process(frame)
+                    link.emit(found)
                     source.fps = self._fps(frame.at.t_s)
                     backoff.success(now_s)
-                    if link.picture_wanted.is_set() and (jpeg := self._eyes.latest_jpeg()) is not None:
+                    if link.picture_wanted.is_set() and (jpeg := self._eyes.jpeg(frame, found)) is not None:
                         link.picture_wanted.clear()
                         link.picture(frame.at.t_s, jpeg)
+                frame = None  # its memory is there for the next picture
                 link.beat()
                 self._report(self._eyes.health(now_s))
         finally:

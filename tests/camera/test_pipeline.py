@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -85,6 +86,20 @@ def test_a_roll_widens_the_strip(detector: Detector) -> None:
     assert rolled.height >= level.height + 2 * 640 * np.tan(np.radians(5)) - 32
 
 
+@pytest.mark.parametrize(("width", "height", "parts"), [(1280, 720, 1), (1920, 1080, 2), (3840, 2160, 4)])
+def test_a_wide_strip_is_looked_at_in_parts_that_overlap(
+    detector: Detector, width: int, height: int, parts: int
+) -> None:
+    pipeline = CameraPipeline(POSE, detector, "cam")
+    strip = pipeline.look.strip(width, height)
+    _, *views = pipeline.look.regions(width, height)
+    assert len(views) == parts
+    assert all(v.size == (v.width, v.height) and v.width <= 1280 and v.width % 32 == 0 for v in views), "at native size"
+    assert (views[0].x, views[-1].x + views[-1].width) == (strip.x, strip.x + strip.width)
+    assert all((v.y, v.height) == (strip.y, strip.height) for v in views)
+    assert all(128 <= a.x + a.width - b.x < 160 for a, b in itertools.pairwise(views))
+
+
 def test_tiles_are_native_and_a_model_of_fixed_size_gets_tiles_of_its_size(tmp_path: Path, detector: Detector) -> None:
     pipeline = CameraPipeline(POSE.model_copy(update={"look": "tiles"}), detector, "cam")
     assert {r.size for r in pipeline.look.regions(2560, 1440)[1:]} == {(1280, 736)}
@@ -154,9 +169,9 @@ def test_a_dead_model_degrades_the_camera(tmp_path: Path) -> None:
 
 def test_a_small_jpeg_with_boxes(detector: Detector) -> None:
     pipeline = CameraPipeline(POSE, detector, "cam")
-    assert pipeline.latest_jpeg() is None
-    pipeline.process(frame(dark_sea((640, 400, 64))))
-    pictures = [pipeline.latest_jpeg(boxes=b, width=320) for b in (False, True)]
+    taken = frame(dark_sea((640, 400, 64)))
+    found = pipeline.process(taken)
+    pictures = [pipeline.jpeg(taken, found, boxes=b, width=320) for b in (False, True)]
     plain, drawn = (cv2.imdecode(np.frombuffer(p or b"", np.uint8), cv2.IMREAD_COLOR) for p in pictures)
     assert plain is not None
     assert drawn is not None
