@@ -8,6 +8,8 @@ import pytest
 from agent.cli import bench_camera_cycles
 from agent.cli.bench_vision_tiles import scored, summed
 from agent.cli.bench_vision_tracks import LOOKS, VESSELS, make_sequence, ours
+from agent.messages import Box, Detections
+from bench.camera.__main__ import WIND_MAX_MPS, empty_scene, false_tracks
 
 
 def test_the_same_scene_and_seed_give_the_same_boxes() -> None:
@@ -41,3 +43,21 @@ def test_cycles_of_every_fault_leave_no_handle_and_no_thread() -> None:
     for what in ("handles", "threads"):
         before, after = figures[what]
         assert after <= before
+
+
+def test_windows_without_a_vessel_are_the_same_again_and_in_little_wind() -> None:
+    assert empty_scene(5) == empty_scene(5)
+    assert empty_scene(5) != empty_scene(6)
+    assert all(empty_scene(seed)[1].wind_mps <= WIND_MAX_MPS for seed in range(40))
+
+
+def test_a_false_track_counts_once_and_a_flash_never() -> None:
+    def look(i: int, *xs: float) -> Detections:
+        boxes = tuple(
+            Box(x0=x, y0=300.0, x1=x + 20.0, y1=306.0, score=0.6, class_id=0, label="small-craft") for x in xs
+        )
+        return Detections(at_s=i / 2.0, source="cam", width_px=1280, height_px=720, boxes=boxes)
+
+    assert false_tracks([look(i, 100.0) for i in range(20)]) == 1
+    assert false_tracks([look(i, 100.0, 900.0) for i in range(20)]) == 2
+    assert false_tracks([look(i, 173.0 * (i % 7)) for i in range(20)]) == 0
