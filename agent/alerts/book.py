@@ -130,7 +130,8 @@ class AlertBook:
                     out += self._move(lost, t.id, now_s)
                 else:
                     taken = self._claims.values()
-                    old = nearest([g for v, g in self._present.items() if v in coasting and v not in taken], k)
+                    may = [self._present[v] for v in coasting if v in self._present and v not in taken]
+                    old = nearest(may, k)
                     if old is not None:
                         self._claims[t.id] = old
                     else:
@@ -144,7 +145,7 @@ class AlertBook:
 
     def _join_side(self, k: Known) -> None:
         """Share the situation of the vessel that `k` comes from, if there is one."""
-        here = {v: g for v, g in self._present.items() if v in self._situations}
+        here = {v: g for v, g in self._present.items() if v in self._situations} if self._situations else {}
         side = left_side(here.values(), k)
         if side is not None:
             self._situations.setdefault(k.track.id, self._situations[side])

@@ -204,6 +204,7 @@ class _Build:
         self._state = self._fused({t: i for i, t in enumerate(parts.id)})
         self._station = {s.id: s for s in stations}
         self._target = {t.id: t for t in targets}
+        self._named: dict[tuple[tuple[str, ...], tuple[str, ...], str | None], tuple[tuple[str, ...], int]] = {}
 
     def _fused(self, row: dict[int, int]) -> dict[int, tuple[list[float], list[list[float]]]]:
         """State and covariance of every vessel, all vessels with as many parts at once."""
@@ -274,12 +275,21 @@ class _Build:
     ) -> tuple[tuple[str, ...], int]:
         if contact is None and not targets and not v.seen and station is not None:
             return (station.source,), 1
-        tracker = self._picture.tracker
         own = self._seen_by[contact] if contact is not None else ()
-        own += tuple(s for s, at in v.seen.items() if self._now_s - at <= SEEN_S)
-        cameras = any(tracker.sources[s].camera for s in own)
-        radars = any(not tracker.sources[s].camera for s in own) or bool(targets)
-        names = own + tuple(t.source for t in targets) + ((station.source,) if station else ())
+        if v.seen:
+            own += tuple(s for s, at in v.seen.items() if self._now_s - at <= SEEN_S)
+        key = own, tuple(t.source for t in targets), station.source if station else None
+        known = self._named.get(key)
+        if known is None:
+            known = self._named[key] = self._name(*key)
+        return known
+
+    def _name(self, own: tuple[str, ...], targets: tuple[str, ...], station: str | None) -> tuple[tuple[str, ...], int]:
+        """Names without repetition, and how many kinds of sensors they are."""
+        sources = self._picture.tracker.sources
+        cameras = any(sources[s].camera for s in own)
+        radars = any(not sources[s].camera for s in own) or bool(targets)
+        names = own + targets + (() if station is None else (station,))
         return tuple(dict.fromkeys(names)), cameras + radars + (station is not None)
 
     def _quality(

@@ -12,6 +12,7 @@ Promises:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import lap
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from agent.tracking.arrays import Bools, Floats, Ints
 
 DENSE_LIMIT = 250_000
+FEW = 6  # candidates of a cluster up to which all choices are looked at: a sixth of the time of the package's call
+_EDGE = 1e-9  # what lies on the gate's very edge is still in it
 _CHUNK = 400_000
 _TABLE = 4096
 
@@ -126,10 +129,20 @@ def assign(row: Ints, col: Ints, cost: Floats, limit: Floats) -> tuple[Ints, Int
         out_c.append(ci[best])
         ri, ci, cost, limit, label = ri[~star], ci[~star], cost[~star], limit[~star], label[~star]
         order = np.argsort(label, kind="stable")
-        for part in np.split(order, first_of_each(label[order]).nonzero()[0][1:]) if len(order) else ():
-            a, b = _solve(ri[part], ci[part], cost[part], float(limit[part].max()))
-            out_r.append(a)
-            out_c.append(b)
+        ri, ci, cost, limit, label = ri[order], ci[order], cost[order], limit[order], label[order]
+        starts = first_of_each(label).nonzero()[0].tolist()
+        few: list[int] = []
+        rows_of, cols_of, cost_of, limit_of = ri.tolist(), ci.tolist(), cost.tolist(), limit.tolist()
+        for a, b in pairwise([*starts, len(label)]):
+            if b - a <= FEW:
+                worst = max(limit_of[a:b]) + _EDGE
+                few += [a + k for k in _best(rows_of[a:b], cols_of[a:b], [worst - c for c in cost_of[a:b]])]
+                continue
+            solved = _solve(ri[a:b], ci[a:b], cost[a:b], max(limit_of[a:b]))
+            out_r.append(solved[0])
+            out_c.append(solved[1])
+        out_r.append(ri[few])
+        out_c.append(ci[few])
     r, c = np.concatenate(out_r), np.concatenate(out_c)
     order = np.argsort(r, kind="stable")
     return rows[r[order]], cols[c[order]]
@@ -163,6 +176,28 @@ def _label_of_each(v: Ints, label: Ints) -> Ints:
     return of[of >= 0]
 
 
+def _best(row: list[int], col: list[int], gain: list[float]) -> tuple[int, ...]:
+    """The one-to-one choice of the greatest gain among a few pairs, by looking at all: what `_solve` finds."""
+    places: dict[int, int] = {}
+    bits = [
+        1 << places.setdefault(r, len(places)) | 1 << places.setdefault(~c, len(places))
+        for r, c in zip(row, col, strict=True)
+    ]
+    most, best = 0.0, tuple[int, ...]()
+
+    def go(k: int, used: int, total: float, chosen: tuple[int, ...]) -> None:
+        """All ways to go on from these, with pairs from the k-th on."""
+        nonlocal most, best
+        for i in range(k, len(bits)):
+            if not used & bits[i]:
+                go(i + 1, used | bits[i], total + gain[i], (*chosen, i))
+        if total > most:
+            most, best = total, chosen
+
+    go(0, 0, 0.0, ())
+    return best
+
+
 def _solve(ri: Ints, ci: Ints, cost: Floats, limit: float) -> tuple[Ints, Ints]:
     rows, a = compact(ri)
     cols, b = compact(ci)
@@ -171,7 +206,7 @@ def _solve(ri: Ints, ci: Ints, cost: Floats, limit: float) -> tuple[Ints, Ints]:
     least = float(cost.min())
     dense = np.full((len(rows), len(cols)), 1e3 * (limit - least + 1.0))
     dense[a, b] = cost - least
-    _, chosen, _ = lap.lapjv(dense, extend_cost=True, cost_limit=limit - least + 1e-9)
+    _, chosen, _ = lap.lapjv(dense, extend_cost=True, cost_limit=limit - least + _EDGE)
     chosen = np.asarray(chosen, dtype=np.int64)
     hit = np.flatnonzero(chosen >= 0)
     return rows[hit], cols[chosen[hit]]
