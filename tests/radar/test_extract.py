@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -71,6 +72,16 @@ def test_two_targets_two_beams_apart_stay_two() -> None:
 def test_two_targets_behind_each_other_stay_two() -> None:
     a, b = Target(range_m=3000.0, bearing_deg=80.0), Target(range_m=3250.0, bearing_deg=80.0)
     assert len(scans([picture([a, b])] * 2)[-1].plots) == 2
+
+
+@pytest.mark.parametrize(("level_db", "amplitude_db"), [(0.0, None), (3.0, 33.0)])
+def test_amplitude_is_the_highest_level_in_decibels(level_db: float, amplitude_db: float | None) -> None:
+    extractor = PlotExtractor("radar", VideoOptions(azimuths=512, level_db=level_db))
+    levels = picture([Target(range_m=3000.0, bearing_deg=80.0, level=11.0)])
+    turns = [s for turn in range(3) for s in spokes(levels, start_s=1000.0 + 2.5 * turn)]
+    got = [scan for spoke in turns if (scan := extractor.feed(spoke)) is not None]
+    assert [p.amplitude_db for p in got[-1].plots] == [amplitude_db]
+    assert VideoOptions(level_db=3.0).for_video(255).level_db == pytest.approx(45.0 / 255.0)
 
 
 def test_a_crowd_is_land_until_the_map_knows_it() -> None:

@@ -100,6 +100,11 @@ class VideoOptions(DriverOptions):
         ge=0,
         description="while the clutter map is young, an echo with so many others within max_extent_m is land; 0: off",
     )
+    level_db: float = Field(
+        default=0.0,
+        ge=0.0,
+        description="what a level of 15 is worth: plots carry their highest level times this; 0: no amplitude",
+    )
     prominence: int = Field(default=3, ge=1, description="levels by which two echoes stand above what joins them")
     max_plots: int = Field(default=1000, ge=1, description="of one turn, strongest first")
 
@@ -121,4 +126,4 @@ class VideoOptions(DriverOptions):
             return self
         levels = ("min_level", "full_level", "clutter_margin", "weak_level", "weak_margin", "prominence")
         scaled = {k: min(255, max(1, round(getattr(self, k) * top_level / _TOP_LEVEL))) for k in levels}
-        return self.model_copy(update=scaled)
+        return self.model_copy(update={**scaled, "level_db": self.level_db * _TOP_LEVEL / top_level})

@@ -317,6 +317,7 @@ class PlotExtractor:
                     bearing_deg=wrap360((float(c.row[i]) + offset) * bin_deg),
                     sigma_range_m=math.hypot(cell_m / math.sqrt(12.0), depth_m / 6.0),
                     sigma_bearing_deg=math.hypot(bin_deg / math.sqrt(12.0), width_deg / 12.0),
+                    amplitude_db=int(c.peak[i]) * o.level_db if o.level_db else None,
                     extent_m=max(depth_m, across_m),
                 )
             )
