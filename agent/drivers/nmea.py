@@ -401,7 +401,7 @@ class NmeaDecoder(LineDecoder[Measurement]):
         waits = stream and (head or rest)  # datagrams have rules of their own for what is not a whole line
         if (
             self._quick is None or self.closed or not end or waits or len(self._rest) >= MAX_STREAMS
-            or len(head) > MAX_LINE or len(rest) > MAX_LINE
+            or len(head) > MAX_LINE or len(rest) > MAX_LINE or b"\r" in rest
         ):  # fmt: skip
             return super().decode(data, at, stream)
         held = self._rest.pop(stream, None)

@@ -48,15 +48,16 @@ MAX_KNOWN = 8192  # texts remembered: radars give directions to a tenth of a deg
 MAX_LABELS = 1024  # more than any radar has target numbers
 _UNITS = {"N": (NM_M, KNOT_MPS), "K": (1000.0, 1.0 / 3.6), "S": (1609.344, 0.44704)}  # metres, metres per second
 _UNITS[""] = _UNITS["N"]
-_MOST = 1e7  # as for every number
 # TTM in nearly every form that radars send, and else a line of any kind. Checked here and no more: CPA, TCPA, time
-_FIGURE, _NEXT = rb"([0-9.]++)", rb"(?: *+|[-+]?+[0-9]{1,6}+(?:\.[0-9]*+)?+),"
+_MOST = 1e7  # as for every number
+_FIGURE, _TEXT = rb"([0-9.]++)", rb"[^,*\r\n]*+"
+_USUAL, _NUMBER = rb"-?+[0-9]{1,6}+\.[0-9]*+", rb"-?+[0-9]{1,6}+(?:\.[0-9]*+)?+"
+_NEXT = rb"(?:" + _USUAL + b"," + _USUAL + rb"| *+, *+|" + _NUMBER + b"," + _NUMBER + rb")"
 _TIME = rb"(?:(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9]|60)(?:\.[0-9]*+)?+| *+)"
 _LINES = re.compile(
-    rb"\$([^P\r\n][^\r\n]TTM,( *+[0-9]{1,4}+),"
-    + _FIGURE + rb",([0-9.]++,[TR]?+)," + _FIGURE + rb",([0-9.]++,[TR]?+)," + _NEXT + _NEXT
-    + rb"([^,*\r\n]*+,[^,*\r\n]*+,[^,*\r\n]*+(?:,[^,*\r\n]*+)?+)(?:," + _TIME + rb"(?:,[^*\r\n]*+)?+)?+)"
-    + rb"\*([0-9A-Fa-f]{2})\r\n|([^\n]*+\n)"
+    rb"\$([^P\r\n][^\r\n]TTM,( *+[0-9]{1,4}+)," + _FIGURE + rb",([0-9.]++,[TR]?+)," + _FIGURE
+    + rb",([0-9.]++,[TR]?+)," + _NEXT + rb",(" + _TEXT + rb"," + _TEXT + rb"," + _TEXT + rb",?+" + _TEXT
+    + rb")(?:," + _TIME + rb"(?:,[^*\r\n]*+)?+)?+)\*([0-9A-Fa-f]{2})\r\n|([^\n]*+\n)"
 )  # fmt: skip
 _BODY, _CHECK = map(operator.itemgetter, (0, 7))
 _TTD_TARGET_BITS = 90
@@ -161,12 +162,15 @@ class RadarPart(SentencePart):
                 b, c = directions[bearing], directions[course]
                 if type(b) is not float:
                     b = self._true(b, t_s)
+                range_ = float(distance)
+                if range_ >= _MOST:
+                    raise ProtocolError("the distance is too large")
                 m = new(draft)  # one statement a field: several in one make a tuple first
                 m.at_s = t_s
                 m.source = source
                 m.number = number = numbers[number_]
                 m.status = status
-                m.range_m = float(distance) * metres
+                m.range_m = range_ * metres
                 m.bearing_deg = b
                 m.lat = None
                 m.lon = None
@@ -180,7 +184,7 @@ class RadarPart(SentencePart):
                 m.name = (name or labels.get(number)) if labels else name
                 m.__class__ = TrackReport
                 add(m)
-            except ProtocolError:  # to be told and counted as any other
+            except (ProtocolError, ValueError):  # ValueError: two points in a figure; to be told as any other line
                 others += 1
                 out += other(b"$%b*%b\r\n" % (body, check))
         self.counters["units"] += len(lines) - others
@@ -370,9 +374,7 @@ def _speed(text: str) -> float | None:
 def _direction(text: str) -> float:
     """Of direction,reference."""
     figure, reference = text.split(",")
-    value = float(figure)
-    if not value < 360.0:
-        value = angle(figure, "TTM direction") or 0.0
+    value = angle(figure, "TTM direction") or 0.0  # it is not blank
     return _Bow(value) if reference == "R" else value
 
 

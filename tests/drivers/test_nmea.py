@@ -6,7 +6,7 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.drivers import ais, nmea
@@ -148,6 +148,11 @@ def test_a_block_of_ttm_is_read_together() -> None:
     st.integers(0, 600), st.sampled_from(["", "10.0.0.1:1"]), st.booleans(),
     st.lists(st.sampled_from(["", "", *BETWEEN]), min_size=6, max_size=6),
 )  # fmt: skip
+@example([[(2, "1.2.3")]], [b"\r\n"], 0, "", False, [""])
+@example([[(3, "1.2.3")]], [b"\r\n"], 0, "", False, [""])
+@example([[(2, "12345678")]], [b"\r\n"], 0, "", False, [""])
+@example([[(8, "99999999")]], [b"\r\n"], 0, "", False, [""])
+@example([[], []], [b"\r\n", b"\r"], 0, "", True, ["", ""])
 def test_sentences_read_together_are_read_as_one_by_one(
     changes: list[list[tuple[int, str]]], ends: list[bytes], cut: int, stream: str, torn: bool, between: list[str]
 ) -> None:
