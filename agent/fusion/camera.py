@@ -7,6 +7,7 @@ Promises:
 - what is no vessel (buoys, birds, people, cars), what scores below the threshold and what is not seen again (M of N
   looks, `agent.tracking.sight`) makes no bearing: the log has the boxes, so a replay may change every one of these;
 - one vessel makes one bearing a frame, also where the detector draws two boxes around it;
+- a detector gone wild costs a frame, not the watch: of one picture only the `MOST_BOXES` best are looked at;
 - a picture that lies lower than usual by its horizon (a mast that swings) is put back before it is measured.
 
 Pinhole with square pixels; refraction as in `agent.geo`.
@@ -35,6 +36,7 @@ SIGMA_TIDE_M = 0.5
 EDGE_PX = 2.0  # a box that touches the lower edge has its water-line outside the picture
 BOX_SHARE = 0.1  # of a box's size: how well its edges are placed
 MAX_RANGE_SHARE = 1.0 / 3.0
+MOST_BOXES = 300  # the work grows with their square
 SAME_WIDTH = 2.5  # boxes of one vessel differ in width by no more than this factor ...
 SAME_SHARE = 0.6  # ... and share this much of the smaller one
 
@@ -65,7 +67,8 @@ class Cameras:
         pose = self._poses.get(d.source)
         if pose is None or d.width_px <= 0 or d.height_px <= 0:
             return None
-        boxes = tuple(one_each([self._levelled(b) for b in d.boxes if means_vessel(b.label)]))
+        vessels = [self._levelled(b) for b in d.boxes if means_vessel(b.label)]
+        boxes = tuple(one_each(sorted(vessels, key=lambda b: -b.score)[:MOST_BOXES]))
         tracker = self._trackers.setdefault(d.source, SightTracker(self._sight))
         seen = tracker.look(d.at_s, boxes, d.width_px, d.shift_px)
         return View(at_s=d.at_s, source=d.source, bearings=tuple(self._bearing(pose, d, s) for s in seen))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.config.schema import Config, Sensor, Site, Tracking
-from agent.fusion.camera import Cameras
+from agent.fusion.camera import MOST_BOXES, Cameras
 from agent.messages import Box, Detections
 
 SITE = Site(name="Cabo", lat=43.38, lon=-8.40, height_m=20.0)
@@ -52,3 +52,11 @@ def test_every_word_for_a_vessel_makes_a_bearing(label: str) -> None:
 @pytest.mark.parametrize(("label", "score"), [("buoy", 0.9), ("person", 0.9), ("bird", 0.9), ("boat", 0.3)])
 def test_what_is_no_vessel_or_too_faint_makes_none(label: str, score: float) -> None:
     assert seen(box(label, score, 100, 600, 120, 610)) == []
+
+
+def test_of_a_picture_full_of_boxes_the_best_are_looked_at() -> None:
+    places = [(n % 90 * 20, n // 90 * 20) for n in range(4000)]
+    many = [box("boat", 0.4 + n / 10_000.0, x, y, x + 10, y + 8) for n, (x, y) in enumerate(places)]
+    got = seen(*many)
+    assert len(got) == MOST_BOXES
+    assert min(score or 0.0 for _, score in got) == pytest.approx(0.4 + (4000 - MOST_BOXES) / 10_000.0)
