@@ -32,7 +32,7 @@ RestartSec=1
 [Install]
 WantedBy=multi-user.target
 """
-BOOT_S = 600.0
+BOOT_S = 900.0
 
 
 def base_root() -> Path:
@@ -103,7 +103,7 @@ class Vm:
         command = [
             "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1536", "-nographic",
             "-kernel", str(kernel), "-initrd", str(initrd),
-            "-append", "root=/dev/vda rw console=ttyS0 quiet no_timer_check",
+            "-append", "root=/dev/vda rw console=ttyS0 quiet loglevel=1 no_timer_check",
             "-drive", f"file={self.image},if=virtio,format=raw,cache=writeback", "-nic", "none",
             "-serial", f"file:{at}/console", "-monitor", f"unix:{at}/monitor,server=on,wait=off",
             "-device", "virtio-serial", "-chardev", f"socket,id=control,path={at}/control,server=on,wait=off",
@@ -147,15 +147,24 @@ class Vm:
         return said.decode(errors="replace").partition(mark)[0]
 
     def monitor(self, command: str) -> None:
-        """A command to QEMU."""
+        """A command to QEMU, which has taken it when it prompts again (a connection closed before that undoes it).
+
+        Raises:
+            AssertionError: QEMU does not like it.
+
+        """
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(str(self.folder / "monitor"))
-            s.settimeout(10.0)
-            s.recv(4096)
-            s.sendall(command.encode() + b"\n")
-            time.sleep(0.5)
+            s.settimeout(120.0)
+            said = b""
+            for send in (b"", command.encode() + b"\n"):
+                s.sendall(send)
+                said = s.recv(4096)
+                while not said.endswith(b"(qemu) "):
+                    said += s.recv(4096)
+            assert b"Error" not in said, said.decode(errors="replace")
 
-    def until(self, true: Callable[[], bool], what: str, timeout_s: float = 480.0) -> float:
+    def until(self, true: Callable[[], bool], what: str, timeout_s: float = 900.0) -> float:
         """Wait; the seconds it took."""
         began = time.monotonic()
         while not true():
