@@ -4,6 +4,7 @@ Promises:
 - a frame is a function of its seed and of the renderer's source alone; the seed is the frame's name;
 - the splits draw from ranges of seeds that never meet: a frame of the test split is in no training run, and the
   verifier learns from frames that the detector has not seen (`verify`);
+- rocks are kept apart from the truth: no box is asked for there, and none is forgiven;
 - a truth row is `x0, y0, x1, y1` px, a class (see `classes`), `visible` 0..1, `contrast` and `grain` in grey levels:
   the RMS difference from the surroundings, and how much neighbouring pixels of these differ among themselves;
 - `judge` says which truth counts, by `hardware_sim.sight`: what a person could not see either is IGNORED.
@@ -15,7 +16,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hardware_sim.render.types import TruthBox
+
 FIRST_SEED = {"test": 1_000_000, "val": 2_000_000, "train": 3_000_000, "verify": 4_000_000}
 SHARD_FRAMES = 100
 LIVE_ONE_IN = 4  # this share is drawn as the simulated cameras draw, the others in full detail
@@ -38,13 +41,17 @@ CONTRAST_EDGES = (0, 3, 6, 10, 15, 25, 40, 256)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
-    """All boxes of one frame: `boxes` (n, 4) px, `classes` (n,), `visible` (n,), `contrast` (n,), `grain` (n,)."""
+    """All boxes of one frame: `boxes` (n, 4) px, `classes` (n,), `visible` (n,), `contrast` (n,), `grain` (n,).
+
+    `rocks` (k, 4) are the plain ones among the rocks.
+    """
 
     boxes: NDArray[np.float32]
     classes: NDArray[np.int64]
     visible: NDArray[np.float32]
     contrast: NDArray[np.float32]
     grain: NDArray[np.float32]
+    rocks: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,22 +70,29 @@ def split_seeds(split: str, count: int) -> range:
 
 
 def render_seed(seed: int) -> tuple[NDArray[np.uint8], Truth]:
-    """The frame of one seed and its truth (backgrounds dropped)."""
+    """The frame of one seed and its truth."""
     rng = np.random.default_rng(seed)
     pose, conditions, vessels = random_scene(rng)
     detail = "live" if seed % LIVE_ONE_IN == 0 else "full"
     rendered = Renderer(pose, conditions, detail).render(vessels, float(rng.uniform(0.0, 600.0)))
     grey = np.asarray(cv2.cvtColor(rendered.image, cv2.COLOR_BGR2GRAY), np.float32)
-    rows = [(box, class_of_kind(box.kind)) for box in rendered.boxes]
-    kept = [(box, label) for box, label in rows if label != BACKGROUND]
-    truth = Truth(
-        boxes=np.array([[b.x0, b.y0, b.x1, b.y1] for b, _ in kept], dtype=np.float32).reshape(-1, 4),
-        classes=np.array([label for _, label in kept], dtype=np.int64),
-        visible=np.array([b.visible for b, _ in kept], dtype=np.float32),
-        contrast=np.array([b.contrast for b, _ in kept], dtype=np.float32),
-        grain=np.array([sight.grain(grey, (b.x0, b.y0, b.x1, b.y1)) for b, _ in kept], dtype=np.float32),
-    )
-    return rendered.image, truth
+    every = _table(rendered.boxes, grey)
+    rocks = every["classes"] == BACKGROUND
+    stone = {name: column[rocks] for name, column in every.items() if name != "classes"}
+    plain = sight.seen(stone["boxes"], stone["visible"], stone["contrast"], stone["grain"])
+    kept = {name: column[~rocks] for name, column in every.items()}
+    return rendered.image, Truth(**kept, rocks=stone["boxes"][plain])
+
+
+def _table(boxes: Sequence[TruthBox], grey: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    """Columns of a Truth, rocks among the rows."""
+    return {
+        "boxes": np.array([[b.x0, b.y0, b.x1, b.y1] for b in boxes], dtype=np.float32).reshape(-1, 4),
+        "classes": np.array([class_of_kind(b.kind) for b in boxes], dtype=np.int64),
+        "visible": np.array([b.visible for b in boxes], dtype=np.float32),
+        "contrast": np.array([b.contrast for b in boxes], dtype=np.float32),
+        "grain": np.array([sight.grain(grey, (b.x0, b.y0, b.x1, b.y1)) for b in boxes], dtype=np.float32),
+    }
 
 
 def judge(truth: Truth) -> NDArray[np.int64]:
@@ -114,6 +128,8 @@ def write_shard(folder: Path, index: int, seeds: Sequence[int]) -> None:
         visible=np.concatenate([t.visible for t in truths]),
         contrast=np.concatenate([t.contrast for t in truths]),
         grain=np.concatenate([t.grain for t in truths]),
+        rock_frame=np.repeat(np.arange(len(truths)), [len(t.rocks) for t in truths]),
+        rocks=np.concatenate([t.rocks for t in truths]),
     )
     part.rename(target)
 
@@ -127,9 +143,13 @@ def open_frames(folder: Path, limit: int | None = None, shards: Sequence[Path] |
         stack = np.load(path.with_suffix(".npy"), mmap_mode="r")
         with np.load(path) as rows:
             frame, table = rows["frame"], {k: rows[k] for k in ("boxes", "classes", "visible", "contrast", "grain")}
+            rock_frame, rocks = rows["rock_frame"], rows["rocks"]
             seeds += [int(s) for s in rows["seeds"]]
         images += list(stack)
-        truths += [Truth(**{k: v[frame == i] for k, v in table.items()}) for i in range(len(stack))]
+        truths += [
+            Truth(**{k: v[frame == i] for k, v in table.items()}, rocks=rocks[rock_frame == i])
+            for i in range(len(stack))
+        ]
     if not images:
         raise FileNotFoundError(f"no frames under {folder}: make them with python -m training.generate")
     return Frames(images=images[:limit], truths=truths[:limit], seeds=seeds[:limit])

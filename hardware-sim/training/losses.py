@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.classes import VESSEL_CLASSES
-from training.network import PRESENCES, decode
+from training.network import LOGITS, PRESENCE_ROWS, PRESENCES, decode
 
 MIN_QUALITY = 0.5
 KIND_WEIGHT = 0.3
@@ -48,9 +48,9 @@ def overlaps(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 def detection_loss(
     raw: Tensor, logits: Tensor, batch: Batch, centres: Tensor, strides: Tensor
 ) -> tuple[Tensor, dict[str, float]]:
-    """Total loss and its parts. `raw` (B, N, 4), `logits` (B, N, LOGITS); `centres` (N, 2), `strides` (N, 1)."""
+    """Total loss and its parts. `raw` (B, N, 4), `logits` (B, N, TAUGHT_LOGITS); `centres` (N, 2), `strides` (N, 1)."""
     raw, logits = raw.float(), logits.float()
-    presence, kinds = logits[..., :PRESENCES], logits[..., PRESENCES:]
+    presence, kinds = logits[..., PRESENCE_ROWS], logits[..., PRESENCES:LOGITS]
     target = torch.zeros_like(presence)
     count = max(len(batch.cell), 1)
     box_loss = kind_loss = raw.sum() * 0.0
@@ -61,7 +61,7 @@ def detection_loss(
         want = torch.cat(((batch.box[:, :2] - at) / pitch, torch.log(batch.box[:, 2:] / pitch)), 1)
         l1 = functional.smooth_l1_loss(mine, want, beta=0.1, reduction="none").sum(1)
         best = torch.zeros(int(batch.owner.max()) + 1).scatter_reduce(0, batch.owner, iou.detach(), "amax")[batch.owner]
-        quality = (iou.detach() / best.clamp(min=1e-3)).clamp(0, 1) * best.clamp(min=MIN_QUALITY).sqrt()
+        quality = (iou.detach() / best.clamp(min=1e-3)).clamp(0, 1) * best.clamp(min=MIN_QUALITY) ** 0.25
         target[batch.picture, batch.cell, (batch.label - VESSEL_CLASSES + 1).clamp(min=0)] = quality
         box_loss = ((1 - giou) * 2.0 + l1 * 0.5).sum() / count
         vessel = batch.label < VESSEL_CLASSES

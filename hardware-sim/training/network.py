@@ -2,7 +2,7 @@
 
 Promises:
 - input (B, 3, H, W) RGB 0..1, H and W multiples of 32; cells are ordered stride 4, 8, 16, row by row;
-- `forward` gives raw (B, N, 4) boxes and (B, N, LOGITS) logits; `Exported` decodes them inside the graph to
+- `forward` gives raw (B, N, 4) boxes and (B, N, TAUGHT_LOGITS) logits; `Exported` decodes them inside the graph to
   (B, 4 + classes, N) with cx, cy, w, h in input pixels and scores 0..1, the layout of YOLOv8;
 - the best vessel class of a box carries the score that there is a vessel at all, the others their odds against it:
   a far boat that may be any of five kinds is not five weak boats;
@@ -27,6 +27,10 @@ PRIOR = 0.01
 PRESENCES = 1 + len(LABELS) - VESSEL_CLASSES
 """The first logits of a cell: a vessel, then each class that is none; the kinds of vessel follow."""
 LOGITS = PRESENCES + VESSEL_CLASSES
+TAUGHT_LOGITS = LOGITS + 1
+"""The last is the presence of a rock, taught but not exported."""
+PRESENCE_ROWS = (*range(PRESENCES), LOGITS)
+"""All presences that are taught: a vessel, a buoy, a bird, a rock."""
 
 
 def conv(inner: int, outer: int, size: int = 3, stride: int = 1) -> nn.Sequential:
@@ -58,18 +62,18 @@ class Head(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        last_score, last_box = nn.Conv2d(channels, LOGITS, 1), nn.Conv2d(32, 4, 1)
+        last_score, last_box = nn.Conv2d(channels, TAUGHT_LOGITS, 1), nn.Conv2d(32, 4, 1)
         self.score = nn.Sequential(conv(channels, channels), last_score)
         self.box = nn.Sequential(conv(channels, 32), last_box)
         nn.init.normal_(last_score.weight, std=0.01)
         nn.init.normal_(last_box.weight, std=0.01)
-        bias = torch.zeros(LOGITS)
-        bias[:PRESENCES] = -math.log((1 - PRIOR) / PRIOR)
+        bias = torch.zeros(TAUGHT_LOGITS)
+        bias[list(PRESENCE_ROWS)] = -math.log((1 - PRIOR) / PRIOR)
         last_score.load_state_dict({"bias": bias}, strict=False)
         last_box.load_state_dict({"bias": torch.zeros(4)}, strict=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, h*w, 4) and (B, h*w, LOGITS)."""
+        """(B, h*w, 4) and (B, h*w, TAUGHT_LOGITS)."""
         return self.box(x).flatten(2).transpose(1, 2), self.score(x).flatten(2).transpose(1, 2)
 
 
@@ -80,8 +84,8 @@ class Detector(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(conv(3, 16, 3, 2), stage(16, 32, 1))
         self.s8 = stage(32, 64, 2)
-        self.s16 = stage(64, 96, 2)
-        self.s32 = stage(96, 128, 2)
+        self.s16 = stage(64, 96, 3)
+        self.s32 = stage(96, 128, 4)
         self.lateral = nn.ModuleList((conv(32, 32, 1), conv(64, 48, 1), conv(96, 64, 1)))
         self.down = nn.ModuleList((conv(48, 32, 1), conv(64, 48, 1), conv(128, 64, 1)))
         self.smooth = nn.ModuleList((conv(32, 32), conv(48, 48), conv(64, 64)))
@@ -101,7 +105,7 @@ class Detector(nn.Module):
         return out
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Raw boxes (B, N, 4): centre offset in strides, log of size in strides; and logits (B, N, LOGITS)."""
+        """Raw boxes (B, N, 4): centre offset in strides, log of size in strides; and logits (B, N, TAUGHT_LOGITS)."""
         parts = [head(level) for head, level in zip(self.heads, self.levels(x), strict=True)]
         return torch.cat([p[0] for p in parts], 1), torch.cat([p[1] for p in parts], 1)
 
@@ -114,9 +118,9 @@ def decode(raw: Tensor, centres: Tensor, strides: Tensor) -> Tensor:
 
 
 def scores(logits: Tensor) -> Tensor:
-    """Logits (..., LOGITS) to a score 0..1 for each of LABELS (..., classes)."""
+    """Logits (..., LOGITS or more) to a score 0..1 for each of LABELS (..., classes)."""
     presence = torch.sigmoid(logits[..., :PRESENCES])
-    kinds = torch.softmax(logits[..., PRESENCES:], -1)
+    kinds = torch.softmax(logits[..., PRESENCES:LOGITS], -1)
     return torch.cat((presence[..., :1] * kinds / kinds.amax(-1, keepdim=True), presence[..., 1:]), -1)
 
 

@@ -4,11 +4,13 @@ Promises:
 - a checkpoint is loaded as it is;
 - an exported model gives back what it was exported from: its folded batch norms are opened again so that the network
   gives the model's outputs, in evaluation to rounding and in training on average (over the pictures given);
-- a model of the earlier head, one score a class, becomes a presence (the mean of its vessel classes) and kinds.
+- a file from before ROCK gets a row for it that says nothing yet; one with fewer residual blocks in a stage gets the
+  rest as blocks that hardly change what passes.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +18,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from training.classes import LABELS, VESSEL_CLASSES
+from training.network import LOGITS, PRIOR, TAUGHT_LOGITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from training.network import Detector
 
 Weights = tuple[Tensor, Tensor]
+ADDED_GAIN = 0.1
 
 
 def load_start(model: Detector, path: Path, pictures: Sequence[Tensor]) -> None:
@@ -40,13 +43,23 @@ def load_start(model: Detector, path: Path, pictures: Sequence[Tensor]) -> None:
         _exported_order(model)
     for hook in hooks:
         hook.remove()
-    if len(order) != len(weights):
-        raise ValueError(f"{path} has {len(weights)} convolutions, the network {len(order)}: another network's file")
     norms = {sequence[0]: sequence[1] for sequence in model.modules() if _is_folded(sequence)}
+    left = list(reversed(weights))
     with torch.no_grad():
-        for layer, (kernel, bias) in zip(order, weights, strict=True):
-            _fill(layer, kernel, bias, norms.get(layer))
+        for layer in order:
+            if left and _fits(layer, left[-1][0]):
+                _fill(layer, *left.pop(), norms.get(layer))
+            elif layer in norms:
+                norms.pop(layer).weight.fill_(ADDED_GAIN)
+        if left:
+            raise ValueError(f"{path}: {len(left)} of {len(weights)} convolutions do not fit: another network's file")
         _open_norms(model, norms, pictures)
+
+
+def _fits(layer: nn.Conv2d, kernel: Tensor) -> bool:
+    """Whether a file's kernel belongs to this layer, its row for rocks perhaps missing."""
+    rows = {TAUGHT_LOGITS, LOGITS} if layer.out_channels == TAUGHT_LOGITS else {layer.out_channels}
+    return kernel.shape[1:] == layer.weight.shape[1:] and len(kernel) in rows
 
 
 def _is_conv(module: nn.Module) -> bool:
@@ -75,10 +88,9 @@ def _fill(layer: nn.Conv2d, kernel: Tensor, bias: Tensor, norm: nn.BatchNorm2d |
         norm.bias.copy_(bias)
         norm.weight.fill_((1 + norm.eps) ** 0.5)
         return
-    if len(kernel) == len(LABELS) and layer.out_channels != len(kernel):
-        kinds = slice(0, VESSEL_CLASSES)
-        kernel = torch.cat((kernel[kinds].mean(0, keepdim=True), kernel[VESSEL_CLASSES:], kernel[kinds]))
-        bias = torch.cat((bias[kinds].mean(0, keepdim=True) + 1.0, bias[VESSEL_CLASSES:], bias[kinds]))
+    if len(kernel) != layer.out_channels:
+        kernel = torch.cat((kernel, torch.zeros_like(kernel[:1])))
+        bias = torch.cat((bias, torch.full((1,), -math.log((1 - PRIOR) / PRIOR))))
     layer.load_state_dict({"weight": kernel, "bias": bias})
 
 

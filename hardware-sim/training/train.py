@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from training.crops import CROP_PX, Cropper
 from training.frames import open_frames
 from training.losses import Batch, detection_loss
 from training.network import Detector
+from training.optimiser import optimisers_of
 from training.start import load_start
 from training.targets import assign, cell_grid
 
@@ -34,21 +34,22 @@ WARM_STEPS = 100
 MAX_STEPS = 10_000_000
 START_BATCHES = 8
 WIDE_PX = 2 * CROP_PX
-WIDE_ONE_IN = 4  # every so many-th step has a quarter as many crops of twice the side: large ships, and more around
+WIDE_SHARE = 0.33  # of the steps have a quarter as many crops of twice the side: large ships, and more around
 
 
 class Steps(Dataset[Batch]):
     """What each step learns from, by its number."""
 
-    def __init__(self, cropper: Cropper, batch: int) -> None:
-        self._cropper, self._batch = cropper, batch
+    def __init__(self, cropper: Cropper, batch: int, wide_share: float) -> None:
+        self._cropper, self._batch, self._wide_share = cropper, batch, wide_share
 
     def __len__(self) -> int:
         return MAX_STEPS
 
     def __getitem__(self, step: int) -> Batch:
         cv2.setNumThreads(0)
-        side, count = (WIDE_PX, self._batch // 4) if step % WIDE_ONE_IN == 0 else (CROP_PX, self._batch)
+        wide = int((step + 1) * self._wide_share) > int(step * self._wide_share)
+        side, count = (WIDE_PX, self._batch // 4) if wide else (CROP_PX, self._batch)
         crops = [self._cropper(step * self._batch + i, side) for i in range(count)]
         return collate([c.image for c in crops], [assign(c.boxes, c.classes, side, side) for c in crops])
 
@@ -94,21 +95,6 @@ def half_is_faster() -> bool:
     return spent[True] < spent[False]
 
 
-def set_learning(model: Detector, *, heads_only: bool) -> None:
-    """Let the whole network learn, or its heads on features that stand still."""
-    model.requires_grad_(not heads_only)
-    model.train(not heads_only)
-    model.heads.requires_grad_(True)
-    model.heads.train()
-
-
-def optimiser_of(model: nn.Module, rate: float) -> torch.optim.AdamW:
-    """AdamW; only convolution weights decay."""
-    heavy = [p for p in model.parameters() if p.ndim > 1]
-    light = [p for p in model.parameters() if p.ndim <= 1]
-    return torch.optim.AdamW([{"params": heavy, "weight_decay": 0.02}, {"params": light, "weight_decay": 0.0}], lr=rate)
-
-
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -117,11 +103,13 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=45.0)
     parser.add_argument("--steps", type=int, default=0, help="fixed number of steps instead of --minutes")
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--fall", type=float, default=1.0, help="over this last share of the run the rate falls to 0")
+    parser.add_argument("--wide", type=float, default=WIDE_SHARE, help="share of steps with crops of twice the side")
+    parser.add_argument("--calm", action="store_true", help="crops that are varied less: a run's last stage")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--start", type=Path, help="checkpoint (.pt) or exported model (.onnx) to start from")
-    parser.add_argument("--heads-steps", type=int, default=0, help="so many first steps teach the heads alone")
     parser.add_argument("--hard", type=Path, help="npy (m, 3) of false boxes by training.mine")
     args = parser.parse_args()
     args.run.mkdir(parents=True, exist_ok=True)
@@ -130,12 +118,15 @@ def main() -> None:
 
     model = Detector()
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub misses this keyword
-    cropper = Cropper(open_frames(args.frames / "train"), args.seed, np.load(args.hard) if args.hard else None)
-    steps = Steps(cropper, args.batch)
+    hard = np.load(args.hard) if args.hard else None
+    cropper = Cropper(open_frames(args.frames / "train"), args.seed, hard, calm=args.calm)
+    steps = Steps(cropper, args.batch, args.wide)
     if args.start:
         load_start(model, args.start, [steps[MAX_STEPS - i].image for i in range(1, START_BATCHES + 1)])
     mean = copy.deepcopy(model).eval()
-    optimiser = optimiser_of(model, args.rate)
+    model.train()
+    optimisers = optimisers_of(model, args.rate)
+    rates = [group["lr"] for optimiser in optimisers for group in optimiser.param_groups]
     loader = DataLoader(steps, batch_size=None, num_workers=1, prefetch_factor=8)
     grids = {side: [torch.from_numpy(a) for a in cell_grid(side, side)] for side in (CROP_PX, WIDE_PX)}
 
@@ -147,20 +138,19 @@ def main() -> None:
         share = step / args.steps if args.steps else spent / (60 * args.minutes)
         if share >= 1:
             break
-        for group in optimiser.param_groups:
-            group["lr"] = (
-                args.rate * min(1.0, (step + 1) / WARM_STEPS) * (0.01 + 0.495 * (1 + math.cos(math.pi * share)))
-            )
+        pace = min(1.0, (step + 1) / WARM_STEPS, (1 - share) / max(args.fall, 1e-6))
+        groups = [group for optimiser in optimisers for group in optimiser.param_groups]
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"] = rate * pace
         picture = (batch.image.float() / 255).contiguous(memory_format=torch.channels_last)
-        if step in (0, args.heads_steps):
-            set_learning(model, heads_only=step < args.heads_steps)
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
             raw, logits = model(picture)
         loss, parts = detection_loss(raw, logits, batch, *grids[picture.shape[-1]])
-        optimiser.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         nn.utils.clip_grad_norm_(model.parameters(), 10.0)
-        optimiser.step()
+        for optimiser in optimisers:
+            optimiser.step()
         update_mean(mean, model, step)
         shown = {k: 0.98 * shown.get(k, v) + 0.02 * v for k, v in parts.items()}
         if step % 50 == 0:

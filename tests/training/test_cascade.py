@@ -55,7 +55,8 @@ def truth_of(*rows: tuple[float, float, float, float]) -> Truth:
     count = len(rows)
     some = np.ones(count, np.float32)
     boxes = np.array(rows, np.float32).reshape(-1, 4)
-    return Truth(boxes=boxes, classes=np.zeros(count, np.int64), visible=some, contrast=some * 30, grain=some)
+    columns = {"boxes": boxes, "visible": some, "contrast": some * 30, "grain": some}
+    return Truth(**columns, classes=np.zeros(count, np.int64), rocks=boxes[:0])
 
 
 def test_candidates_are_apart_and_worth_a_look(first: Path, sea: NDArray[np.float32]) -> None:

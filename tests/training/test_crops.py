@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from training import crops, photometry
-from training.classes import IGNORED
+from training.classes import IGNORED, ROCK
 from training.crops import CROP_PX, Cropper
 from training.frames import Frames, Truth
 
 BOX = (600.0, 380.0, 640.0, 396.0)
+ROCKS = (300.0, 400.0, 330.0, 410.0)
 
 
 @pytest.fixture
@@ -24,6 +25,7 @@ def frames() -> Frames:
         visible=np.ones(1, np.float32),
         contrast=np.full(1, 99, np.float32),
         grain=np.ones(1, np.float32),
+        rocks=np.array([ROCKS], np.float32),
     )
     return Frames(images=[image], truths=[truth], seeds=[1])
 
@@ -33,11 +35,11 @@ def test_boxes_follow_scale_shift_and_mirror(frames: Frames, monkeypatch: pytest
     monkeypatch.setattr(photometry, "vary", lambda picture, _: picture)
     cropper = Cropper(frames, 1)
     asked = 0
-    for number in range(80):
+    for number in range(160):
         crop = cropper(number)
         assert crop.image.shape == (CROP_PX, CROP_PX, 3)
         for box, label in zip(crop.boxes, crop.classes, strict=True):
-            if label == IGNORED:
+            if label in {IGNORED, ROCK}:
                 continue
             asked += 1
             white = np.argwhere(crop.image[..., 0] > 170)
@@ -61,3 +63,10 @@ def test_clutter_and_photometry_keep_shape_and_type(frames: Frames, monkeypatch:
         assert crop.image.dtype == np.uint8
         assert crop.image.shape == (CROP_PX, CROP_PX, 3)
         assert len(crop.boxes) == len(crop.classes)
+
+
+def test_rocks_are_cut_around_and_named_as_such(frames: Frames) -> None:
+    cropper = Cropper(frames, 5)
+    taught = [{int(label) for label in cropper(number).classes} - {IGNORED} for number in range(40)]
+    assert {1, ROCK} == set().union(*taught)
+    assert sum(ROCK in labels for labels in taught) > 5

@@ -21,6 +21,7 @@ def truth_of(*rows: tuple[float, float, float, float]) -> Truth:
         visible=np.ones(count, np.float32),
         contrast=np.full(count, 30, np.float32),
         grain=np.ones(count, np.float32),
+        rocks=np.zeros((0, 4), np.float32),
     )
 
 
