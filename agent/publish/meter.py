@@ -76,13 +76,14 @@ class Meter:
         }  # fmt: skip
 
     def _recent(self, now: float) -> list[float]:
-        return [delay for at, delay in self._delays if now - at <= KEPT_S]
+        # a copy: whoever asks for the status does so beside the publisher's thread, which goes on appending
+        return [delay for at, delay in self._delays.copy() if now - at <= KEPT_S]
 
     def _recent_breaks(self, now: float) -> int:
-        return sum(now - at <= BREAKS_S for at in self._breaks)
+        return sum(now - at <= BREAKS_S for at in self._breaks.copy())
 
     def _resent(self, now: float) -> float:
-        recent = [x for x in self._segments if now - x[0] <= BREAKS_S]
+        recent = [x for x in self._segments.copy() if now - x[0] <= BREAKS_S]
         if len(recent) < 2:
             return 0.0
         sent = (recent[-1][1] - recent[0][1]) / 2.0  # about half of them are ours

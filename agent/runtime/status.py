@@ -70,7 +70,12 @@ class StatusServer:
                 continue
             with connection, contextlib.suppress(OSError):  # a caller that hangs up has what it wanted
                 connection.settimeout(2.0)
-                connection.sendall(json.dumps(self._answer()).encode() + b"\n")
+                try:
+                    answer = json.dumps(self._answer())
+                except Exception:
+                    log.exception("the status could not be put together; the next caller may be luckier")
+                    continue
+                connection.sendall(answer.encode() + b"\n")
 
 
 def ask_status(path: Path) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 import time
 from dataclasses import replace
 from itertools import groupby, pairwise
@@ -169,3 +171,29 @@ def test_a_link_of_600_ms_that_loses_2_percent_becomes_a_satellites_and_back(
     assert 200.0 in changes[1:]
     assert changes[-1] in (50.0, 20.0)
     assert {r["boot"] for r in rows if r["type"] == "alert"} == {boot}
+
+
+def test_the_status_may_be_asked_for_while_answers_come() -> None:
+    """It is asked for by another thread than the one that measures."""
+    meter = Meter(thinner_s=60.0, richer_s=900.0)
+    ended = threading.Event()
+
+    def measure() -> None:
+        n = 0
+        while not ended.is_set():
+            n += 1
+            meter.answered(float(n), 0.01)
+            meter.broke(float(n))
+            meter.counted(float(n), n, 0)
+
+    every_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread = threading.Thread(target=measure)
+    thread.start()
+    try:
+        for _ in range(300):
+            meter.measured(0.0)
+    finally:
+        ended.set()
+        thread.join()
+        sys.setswitchinterval(every_s)
