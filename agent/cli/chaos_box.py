@@ -329,6 +329,8 @@ class Box:
         self.torn = _ends_inside_a_commit(aside / (path.name + "-wal"))
         db = sqlite3.connect(aside / path.name)
         try:
+            if not self.committed and not db.execute("SELECT 1 FROM sqlite_schema").fetchall():
+                return set()  # its first start was killed before the tables were there
             return {(int(a), int(b)) for a, b in db.execute("SELECT alert, revision FROM keys")}
         finally:
             db.close()
