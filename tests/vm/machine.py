@@ -114,16 +114,19 @@ class Vm:
         self._qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + BOOT_S
         self._control = self._connect("control", deadline)
-        self.line = self._connect("line", deadline)
+        line = self._connect("line", deadline)
         while time.monotonic() < deadline:
             with contextlib.suppress(TimeoutError):
                 if self.run("echo up", timeout_s=5.0).strip() == "up":
+                    self.line = line  # an adapter that is talked to while the kernel looks for it is not found
                     return
+        line.close()
         raise AssertionError((at / "console").read_text(errors="replace")[-3000:])
 
     def cut_power(self) -> None:
         """Nothing is flushed, nobody is asked."""
-        for s in (self._control, self.line):
+        line, self.line = self.line, None
+        for s in (self._control, line):
             if s is not None:
                 s.close()
         if self._qemu is not None:

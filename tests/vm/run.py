@@ -92,10 +92,10 @@ class Talker(threading.Thread):
     def run(self) -> None:
         while not self.stop.wait(0.5):
             try:
-                if self._vm.line is not None:
-                    self._vm.line.sendall(checked("$RATTM,11,1.4,13.6,T,7.0,20.0,T,0.0,0.0,N,,T,,154125.82,A"))
+                if (line := self._vm.line) is not None:
+                    line.sendall(checked("$RATTM,11,1.4,13.6,T,7.0,20.0,T,0.0,0.0,N,,T,,154125.82,A"))
                     # a line that was just opened echoes; QEMU waits, with all of the machine, for somebody to read that
-                    while len(self._vm.line.recv(4096, socket.MSG_DONTWAIT)) == 4096:
+                    while len(line.recv(4096, socket.MSG_DONTWAIT)) == 4096:
                         pass
             except OSError:
                 continue  # the adapter is unplugged, or there is nothing to read
