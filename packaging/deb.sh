@@ -40,6 +40,7 @@ find "$lib" -depth -type d \( -name __pycache__ -o \( -path '*/numpy/*' -name te
 install -D -m 755 packaging/vigia "$root/usr/bin/vigia"
 install -D -m 644 systemd/vigia.service "$root/lib/systemd/system/vigia.service"
 install -D -m 644 systemd/vigia.sysusers "$root/usr/lib/sysusers.d/vigia.conf"
+install -D -m 644 systemd/vigia.modules "$root/usr/lib/modules-load.d/vigia.conf"
 install -D -m 644 systemd/60-vigia.rules "$root/etc/udev/rules.d/60-vigia.rules"
 install -D -m 640 configs/vigia.toml "$root/etc/vigia/vigia.toml"
 install -d -m 750 "$root/etc/vigia/conf.d"
