@@ -40,6 +40,7 @@ class _Prepared:
     """In the place of a detector: the boxes of one view after the other."""
 
     views: list[Found] = field(default_factory=list)
+    rivals: None = None  # each class competes with itself alone
 
     def find(self, _image: object, **_: object) -> Found:
         return self.views.pop(0)
