@@ -101,22 +101,15 @@ def all_right(bodies: Sequence[bytes], checks: Sequence[bytes]) -> bool:
 
     As `checksum`, but for all in one number, each body in a lane of its own.
     """
-    lane = 64
-    joined = b"".join([body.ljust(64, b"\0") for body in bodies])
-    if len(joined) != 64 * len(bodies):  # one is longer
-        if max(map(len, bodies)) > MAX_BODY:
-            return False
-        lane = 128
-        joined = b"".join([body.ljust(128, b"\0") for body in bodies])
-    n = int.from_bytes(joined, "big")
-    if lane > 64:
-        n ^= n >> 512
-    n ^= n >> 256
-    n ^= n >> 128
-    n ^= n >> 64
-    n ^= n >> 32
-    n ^= n >> 16
-    n ^= n >> 8
+    longest = max(map(len, bodies), default=0)
+    if longest > MAX_BODY:
+        return False
+    lane = 64 if longest <= 64 else 128
+    joined = b"".join([body.ljust(lane, b"\0") for body in bodies])
+    n, half = int.from_bytes(joined, "big"), 4 * lane
+    while half >= 8:
+        n ^= n >> half
+        half //= 2
     return n.to_bytes(len(joined), "big")[lane - 1 :: lane] == binascii.unhexlify(b"".join(checks))
 
 

@@ -23,10 +23,8 @@ if TYPE_CHECKING:
 WHOLE_PX = 640  # longer side of the reduced whole picture
 STRIP_SHARE = 0.2  # of the picture's width: height of the strip (256 rows of 1280)
 STRIP_ABOVE = 0.35  # of strip and cued regions lie above: masts and superstructures; the rest is the near sea
-STRIP_VIEW_PX, STRIP_OVERLAP_PX = (
-    1280,
-    128,
-)  # a wider strip is looked at in parts: memory follows the view
+STRIP_VIEW_PX = 1280  # a wider strip is looked at in parts: memory follows the view
+STRIP_OVERLAP_PX = 128
 CUE_PX = (320, 192)  # of a cued region, at least
 CUE_FRESH_S = 5.0
 MAX_CUES = 4  # regions looked at in one picture: the nearest to the middle of the view first
