@@ -33,8 +33,8 @@ _CHARACTERS = np.array(list("0123456789:-/.ABCDEFGHIKLMNOPRSTUVZ abcdeimnorstu")
 
 
 def _colour(rng: Generator, low: int = 0, high: int = 256) -> Colour:
-    base = rng.integers(low, high)
-    blue, green, red = (int(np.clip(base + rng.normal(0, 18), 0, 255)) for _ in range(3))
+    base = int(rng.integers(low, high))
+    blue, green, red = (min(max(base + int(part), 0), 255) for part in rng.normal(0, 18, 3))
     return blue, green, red
 
 

@@ -25,7 +25,7 @@ OPSET = 17
 def export(checkpoint: Path, target: Path) -> None:
     """Write `target`; checked against the network on two picture sizes before it is called done."""
     detector = Detector()
-    detector.load_state_dict(torch.load(checkpoint, weights_only=True))
+    detector.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True))
     module = Exported(detector).eval()
     axes = {"images": {0: "batch", 2: "height", 3: "width"}, "output0": {0: "batch", 2: "cells"}}
     torch.onnx.export(

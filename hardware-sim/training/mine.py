@@ -23,8 +23,9 @@ def main() -> None:
     parser.add_argument("--frames", type=Path, default=Path("training-out/frames"))
     parser.add_argument("--score", type=float, default=0.15)
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
-    session = open_model(args.model)
+    session = open_model(args.model, args.threads)
     frames = open_frames(args.frames / "train", args.limit)
     rows: list[tuple[float, float, float]] = []
     for i, (image, truth) in enumerate(zip(frames.images, frames.truths, strict=True)):

@@ -32,30 +32,35 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002  # torch's signature; no closure is ever given
-        """One step of every kernel that has a gradient."""
+        """One step of every kernel; all must have a gradient."""
         for group in self.param_groups:
+            alike: dict[torch.Size, list[Tensor]] = {}
             for kernel in group["params"]:
-                if kernel.grad is not None:
-                    self._move(kernel, group["lr"])
+                alike.setdefault(kernel.shape, []).append(kernel)
+            for kernels in alike.values():
+                self._move(kernels, group["lr"])
 
-    def _move(self, kernel: Tensor, rate: float) -> None:
-        state: dict[str, Any] = self.state[kernel]
-        momentum = state.setdefault("momentum", torch.zeros_like(kernel.grad))
-        momentum.lerp_(kernel.grad, 1 - MOMENTUM)
-        way = orthogonal(torch.lerp(kernel.grad, momentum, MOMENTUM).reshape(len(kernel), -1))
-        kernel.mul_(1 - rate * DECAY).add_(way.reshape(kernel.shape), alpha=-rate * ADAM_RMS * max(way.shape) ** 0.5)
+    def _move(self, kernels: list[Tensor], rate: float) -> None:
+        """Kernels of one shape, moved together: on a GPU starting an operation costs more than doing it."""
+        grads = torch.stack([kernel.grad.reshape(len(kernel), -1) for kernel in kernels if kernel.grad is not None])
+        state: dict[str, Any] = self.state[kernels[0]]
+        momentum = state.setdefault("momentum", torch.zeros_like(grads))
+        momentum.lerp_(grads, 1 - MOMENTUM)
+        ways = orthogonal(torch.lerp(grads, momentum, MOMENTUM)) * (ADAM_RMS * max(grads.shape[1:]) ** 0.5)
+        for kernel, way in zip(kernels, ways, strict=True):
+            kernel.mul_(1 - rate * DECAY).sub_(way.reshape(kernel.shape), alpha=rate)
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """The matrix with all singular values brought near 1 (within about 0.3), by Newton-Schulz."""
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
-    x = x / (x.norm() + 1e-7)
+def orthogonal(matrices: Tensor) -> Tensor:
+    """The matrices (n, rows, columns) with all singular values brought near 1 (within about 0.3), by Newton-Schulz."""
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if tall else matrices
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     a, b, c = _NEWTON_SCHULZ
     for _ in range(_ROUNDS):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    return x.mT if tall else x
 
 
 def optimisers_of(model: nn.Module, rate: float) -> list[torch.optim.Optimizer]:

@@ -32,9 +32,9 @@ def _tone(picture: Picture, rng: Generator) -> Picture:
 
 
 def _saturation(picture: Picture, rng: Generator) -> Picture:
-    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)[..., None].astype(np.float32)
+    grey = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
     share = 0.0 if rng.random() < 0.3 else float(rng.uniform(0.2, 1.8))
-    return np.clip(grey + (picture - grey) * share, 0, 255).astype(np.uint8)
+    return _bytes(cv2.addWeighted(picture, share, grey, 1 - share, 0))
 
 
 def _blur(picture: Picture, rng: Generator) -> Picture:
@@ -57,12 +57,12 @@ def _sharpen(picture: Picture, rng: Generator) -> Picture:
 
 
 def _noise(picture: Picture, rng: Generator) -> Picture:
-    sigma = float(rng.exponential(3.0))
-    grain = rng.normal(0, sigma, picture.shape[:2]).astype(np.float32)
-    if rng.random() < 0.4:
-        size = picture.shape[1], picture.shape[0]
-        grain = np.asarray(cv2.resize(grain[::2, ::2], size, interpolation=cv2.INTER_LINEAR), np.float32)
-    return _bytes(np.clip(picture + grain[..., None], 0, 255))
+    height, width = picture.shape[:2]
+    coarse = 2 if rng.random() < 0.4 else 1
+    grain = rng.standard_normal((height // coarse, width // coarse), np.float32) * np.float32(rng.exponential(3.0))
+    if coarse > 1:
+        grain = np.asarray(cv2.resize(grain, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return _bytes(cv2.add(picture, cv2.merge((grain,) * 3), dtype=cv2.CV_8U))
 
 
 def _jpeg(picture: Picture, rng: Generator) -> Picture:

@@ -4,8 +4,7 @@ Promises:
 - a checkpoint is loaded as it is;
 - an exported model gives back what it was exported from: its folded batch norms are opened again so that the network
   gives the model's outputs, in evaluation to rounding and in training on average (over the pictures given);
-- a file from before ROCK gets a row for it that says nothing yet; one with fewer residual blocks in a stage gets the
-  rest as blocks that hardly change what passes.
+- the row for ROCK, which no exported file has, says nothing yet.
 """
 
 from __future__ import annotations
@@ -21,19 +20,18 @@ from torch import Tensor, nn
 from training.network import LOGITS, PRIOR, TAUGHT_LOGITS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
     from training.network import Detector
 
 Weights = tuple[Tensor, Tensor]
-ADDED_GAIN = 0.1
 
 
-def load_start(model: Detector, path: Path, pictures: Sequence[Tensor]) -> None:
+def load_start(model: Detector, path: Path, pictures: Iterable[Tensor]) -> None:
     """Fill `model` from `path` (.pt or .onnx); `pictures` (B, 3, H, W) uint8 give batch norms their statistics."""
     if path.suffix != ".onnx":
-        model.load_state_dict(torch.load(path, weights_only=True))
+        model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         return
     weights = _convolutions(path)
     order: list[nn.Conv2d] = []
@@ -44,15 +42,11 @@ def load_start(model: Detector, path: Path, pictures: Sequence[Tensor]) -> None:
     for hook in hooks:
         hook.remove()
     norms = {sequence[0]: sequence[1] for sequence in model.modules() if _is_folded(sequence)}
-    left = list(reversed(weights))
+    if len(order) != len(weights) or not all(_fits(a, k) for a, (k, _) in zip(order, weights, strict=True)):
+        raise ValueError(f"{path}: its {len(weights)} convolutions are another network's")
     with torch.no_grad():
-        for layer in order:
-            if left and _fits(layer, left[-1][0]):
-                _fill(layer, *left.pop(), norms.get(layer))
-            elif layer in norms:
-                norms.pop(layer).weight.fill_(ADDED_GAIN)
-        if left:
-            raise ValueError(f"{path}: {len(left)} of {len(weights)} convolutions do not fit: another network's file")
+        for layer, weight in zip(order, weights, strict=True):
+            _fill(layer, *weight, norms.get(layer))
         _open_norms(model, norms, pictures)
 
 
@@ -94,7 +88,7 @@ def _fill(layer: nn.Conv2d, kernel: Tensor, bias: Tensor, norm: nn.BatchNorm2d |
     layer.load_state_dict({"weight": kernel, "bias": bias})
 
 
-def _open_norms(model: Detector, norms: dict[nn.Module, nn.BatchNorm2d], pictures: Sequence[Tensor]) -> None:
+def _open_norms(model: Detector, norms: dict[nn.Module, nn.BatchNorm2d], pictures: Iterable[Tensor]) -> None:
     """Give every batch norm the mean and variance of what reaches it, and gain and offset that undo them."""
     sums = {norm: [torch.zeros(norm.num_features, dtype=torch.float64) for _ in range(2)] for norm in norms.values()}
     counts = dict.fromkeys(norms.values(), 0)

@@ -54,27 +54,31 @@ def cell_grid(width: int, height: int) -> tuple[NDArray[np.float32], NDArray[np.
 
 def assign(boxes: NDArray[np.float32], classes: NDArray[np.int64], width: int, height: int) -> Targets:
     """Targets of one picture. `boxes` (n, 4) x0, y0, x1, y1 px, `classes` (n,) with IGNORED allowed."""
-    centres, strides = cell_grid(width, height)
-    owner = np.full(len(centres), -1, np.int64)
-    ignored = np.zeros(len(centres), bool)
+    shapes = [(height // stride, width // stride) for stride in STRIDES]
+    owners = [np.full(shape, -1, np.int64) for shape in shapes]
+    silent = [np.zeros(shape, bool) for shape in shapes]
     sized = np.concatenate(((boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]), 1)
     sized[:, 2:] = np.maximum(sized[:, 2:], MIN_BOX_PX)
     for index in np.argsort(-sized[:, 2] * sized[:, 3]):
-        off = np.abs(centres - sized[index, :2])
-        if classes[index] == IGNORED:
-            ignored |= (off <= sized[index, 2:] / 2 + strides / 2).all(1)
-            continue
-        reach = np.clip(sized[index, 2:] / 4, strides, 2.5 * strides)
-        near = (off < reach).all(1)
-        longer = sized[index, 2:].max()
-        for stride, (low, high) in zip(STRIDES, LEVEL_RANGE_PX, strict=True):
-            if low <= longer < high:
-                owner[near & (strides[:, 0] == stride)] = index
+        centre, size = sized[index, :2], sized[index, 2:]
+        for level, (stride, (low, high)) in enumerate(zip(STRIDES, LEVEL_RANGE_PX, strict=True)):
+            if classes[index] == IGNORED:
+                silent[level][_cells(centre, size / 2 + stride / 2, stride)] = True
+            elif low <= size.max() < high:
+                owners[level][_cells(centre, np.clip(size / 4, stride, 2.5 * stride), stride)] = index
+    owner = np.concatenate([level.ravel() for level in owners])
     cell = np.flatnonzero(owner >= 0)
     return Targets(
         cell=cell,
         label=classes[owner[cell]],
         owner=owner[cell],
         box=sized[owner[cell]].astype(np.float32),
-        ignored=ignored & (owner < 0),
+        ignored=np.concatenate([level.ravel() for level in silent]) & (owner < 0),
     )
+
+
+def _cells(centre: NDArray[np.float32], reach: NDArray[np.float32], stride: int) -> tuple[slice, slice]:
+    """Rows and columns of the cells whose centres are nearer than `reach` (2,) px both ways."""
+    low = np.maximum(np.floor((centre - reach) / stride - 0.5) + 1, 0).astype(int)
+    high = np.maximum(np.ceil((centre + reach) / stride - 0.5), 0).astype(int)
+    return slice(low[1], high[1]), slice(low[0], high[0])

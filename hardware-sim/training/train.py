@@ -1,6 +1,7 @@
 """Train the detector: `python -m training.train --frames training-out/frames --minutes 45 --run training-out/first`.
 
 `--steps` fixes the schedule's length and with it the run; `--minutes` fixes the time and prints the steps it came to.
+Runs on the GPU where there is one. `training.whole` runs all stages.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from training.crops import CROP_PX, Cropper
 from training.frames import open_frames
-from training.losses import Batch, detection_loss
+from training.losses import MAX_OWNERS, Batch, detection_loss
 from training.network import Detector
 from training.optimiser import optimisers_of
 from training.start import load_start
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 WARM_STEPS = 100
 MAX_STEPS = 10_000_000
+MEAN_KEEP = 0.998
+SAVE_EVERY_S = 45.0
 START_BATCHES = 8
 WIDE_PX = 2 * CROP_PX
 WIDE_SHARE = 0.33  # of the steps have a quarter as many crops of twice the side: large ships, and more around
@@ -61,25 +64,28 @@ def collate(images: list[NDArray[np.uint8]], targets: list[Targets]) -> Batch:
         return torch.from_numpy(np.concatenate(rows).astype(np.int64))
 
     return Batch(
-        image=torch.from_numpy(np.stack([image[..., ::-1].transpose(2, 0, 1) for image in images])),
+        image=torch.from_numpy(np.stack([cv2.cvtColor(i, cv2.COLOR_BGR2RGB) for i in images])).permute(0, 3, 1, 2),
         picture=column([np.full(len(t.cell), i) for i, t in enumerate(targets)]),
         cell=column([t.cell for t in targets]),
         label=column([t.label for t in targets]),
-        owner=column([t.owner + 1000 * i for i, t in enumerate(targets)]),
+        owner=column([t.owner + MAX_OWNERS * i for i, t in enumerate(targets)]),
         box=torch.from_numpy(np.concatenate([t.box for t in targets])),
         ignored=torch.from_numpy(np.stack([t.ignored for t in targets])),
     )
 
 
-def update_mean(mean: nn.Module, model: nn.Module, step: int) -> None:
-    """Exponential moving average of weights and batch-norm statistics, short at first."""
-    keep = min(0.998, (1 + step) / (20 + step))
-    with torch.no_grad():
-        for a, b in zip(mean.state_dict().values(), model.state_dict().values(), strict=True):
-            if a.dtype.is_floating_point:
-                a.lerp_(b, 1 - keep)
-            else:
-                a.copy_(b)
+class Mean:
+    """Exponential moving average of a network's weights and batch-norm statistics, short at first."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.network = copy.deepcopy(model).eval()
+        values = zip(self.network.state_dict().values(), model.state_dict().values(), strict=True)
+        pairs = [(a, b) for a, b in values if a.dtype.is_floating_point]
+        self._mean, self._now = [a for a, _ in pairs], [b for _, b in pairs]
+
+    def update(self, step: int) -> None:
+        # one operation for all, as in torch's own optimisers
+        torch._foreach_lerp_(self._mean, self._now, 1 - min(MEAN_KEEP, (1 + step) / (20 + step)))
 
 
 def half_is_faster() -> bool:
@@ -109,31 +115,36 @@ def main() -> None:
     parser.add_argument("--calm", action="store_true", help="crops that are varied less: a run's last stage")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1, help="processes that cut crops")
     parser.add_argument("--start", type=Path, help="checkpoint (.pt) or exported model (.onnx) to start from")
     parser.add_argument("--hard", type=Path, help="npy (m, 3) of false boxes by training.mine")
     args = parser.parse_args()
     args.run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = True
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     model = Detector()
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub misses this keyword
     hard = np.load(args.hard) if args.hard else None
     cropper = Cropper(open_frames(args.frames / "train"), args.seed, hard, calm=args.calm)
     steps = Steps(cropper, args.batch, args.wide)
     if args.start:
-        load_start(model, args.start, [steps[MAX_STEPS - i].image for i in range(1, START_BATCHES + 1)])
-    mean = copy.deepcopy(model).eval()
+        load_start(model, args.start, (steps[MAX_STEPS - i].image for i in range(1, START_BATCHES + 1)))
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub misses this keyword
+    mean = Mean(model)
     model.train()
     optimisers = optimisers_of(model, args.rate)
     rates = [group["lr"] for optimiser in optimisers for group in optimiser.param_groups]
-    loader = DataLoader(steps, batch_size=None, num_workers=1, prefetch_factor=8)
-    grids = {side: [torch.from_numpy(a) for a in cell_grid(side, side)] for side in (CROP_PX, WIDE_PX)}
+    pinned = device.type == "cuda"
+    loader = DataLoader(steps, batch_size=None, num_workers=args.workers, prefetch_factor=4, pin_memory=pinned)
+    grids = {side: [torch.from_numpy(a).to(device) for a in cell_grid(side, side)] for side in (CROP_PX, WIDE_PX)}
 
-    half = half_is_faster()
+    half = device.type == "cuda" or half_is_faster()
     begun = saved = time.monotonic()
-    shown: dict[str, float] = {}
-    for step, batch in enumerate(loader):
+    shown: dict[str, Tensor] = {}
+    for step, loaded in enumerate(loader):
         spent = time.monotonic() - begun
         share = step / args.steps if args.steps else spent / (60 * args.minutes)
         if share >= 1:
@@ -142,8 +153,9 @@ def main() -> None:
         groups = [group for optimiser in optimisers for group in optimiser.param_groups]
         for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate * pace
+        batch: Batch = loaded.to(device)
         picture = (batch.image.float() / 255).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
             raw, logits = model(picture)
         loss, parts = detection_loss(raw, logits, batch, *grids[picture.shape[-1]])
         model.zero_grad(set_to_none=True)
@@ -151,15 +163,15 @@ def main() -> None:
         nn.utils.clip_grad_norm_(model.parameters(), 10.0)
         for optimiser in optimisers:
             optimiser.step()
-        update_mean(mean, model, step)
-        shown = {k: 0.98 * shown.get(k, v) + 0.02 * v for k, v in parts.items()}
+        mean.update(step)
+        shown = {k: torch.lerp(v, shown.get(k, v), 0.98) for k, v in parts.items()}
         if step % 50 == 0:
-            losses = " ".join(f"{k} {v:.3f}" for k, v in shown.items())
+            losses = " ".join(f"{k} {float(v):.3f}" for k, v in shown.items())
             print(f"step {step} {spent / 60:.1f} min {losses}", flush=True)
-        if time.monotonic() - saved > 120:
-            torch.save(mean.state_dict(), args.run / "last.pt")
+        if time.monotonic() - saved > SAVE_EVERY_S:
+            torch.save(mean.network.state_dict(), args.run / "last.pt")
             saved = time.monotonic()
-    torch.save(mean.state_dict(), args.run / "last.pt")
+    torch.save(mean.network.state_dict(), args.run / "last.pt")
     print(f"done: {step} steps of {args.batch} crops", flush=True)
 
 

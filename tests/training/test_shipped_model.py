@@ -20,7 +20,7 @@ from training.frames import judge, render_seed, split_seeds
 from training.metrics import Boxes, verdict
 
 FRAMES = 24
-MIN_FOUND = 0.35  # these 24 frames give 0.47
+MIN_FOUND = 0.5  # these 24 frames give 0.65
 MAX_FALSE_PER_FRAME = 0.25  # these 24 frames give 0.08
 
 
