@@ -1,0 +1,30 @@
+"""What the stages of one training run hand to each other: shards that are there without a gap."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from training.whole import cut_off, ready
+
+
+def shards(folder: Path, *numbers: int) -> list[str]:
+    train = folder / "train"
+    train.mkdir(exist_ok=True)
+    for number in numbers:
+        (train / f"shard-{number:04d}.npz").touch()
+    return sorted(p.name for p in train.iterdir())
+
+
+def test_shards_are_counted_up_to_the_first_gap(tmp_path: Path) -> None:
+    assert ready(tmp_path) == 0
+    shards(tmp_path, 1, 2)
+    assert ready(tmp_path) == 0
+    shards(tmp_path, 0, 4)
+    assert ready(tmp_path) == 3
+
+
+def test_what_lies_behind_a_gap_is_taken_away_and_nothing_else(tmp_path: Path) -> None:
+    shards(tmp_path, 0, 1, 3, 10)
+    (tmp_path / "train" / "shard-0002.part.npz").touch()
+    assert cut_off(tmp_path) == 2
+    assert shards(tmp_path) == ["shard-0000.npz", "shard-0001.npz", "shard-0002.part.npz"]
