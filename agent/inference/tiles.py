@@ -3,7 +3,9 @@
 Promises:
 - every pixel of the asked region lies in at least one tile; neighbours overlap, so that a vessel smaller than the
   overlap is whole in one of them;
-- a vessel seen in two views is reported once; pieces at tile borders do not outlive the whole vessel.
+- a vessel seen in two views is reported once; pieces at tile borders do not outlive the whole vessel;
+- what is tiny in a reduced view is left to a view that sees the same place finer: at a few pixels the reduced one boxes
+  a small boat too large beside its own box, and a ship's bow as a boat.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 OVERLAP = 0.2  # of a tile's side
 TILE_PX = 640  # tiles for models of fixed size: with them small COCO models see vessels of 500 px^2
 _REDUCTION_MAX = 1.25  # a picture reduced by less needs no tiles
+_FINER = 1.25  # a view that is reduced by so much less counts as finer
+_TINY_PX = 8.0  # the longer side of a box, in pixels that the model saw
 _EDGE_SHARE = 0.04  # of a view's side: boxes of cut vessels end this near to its border
 
 
@@ -39,6 +43,11 @@ class Region:
     width: int
     height: int
     size: tuple[int, int] | None = None
+
+    @property
+    def reduction(self) -> float:
+        """How many pixels of the picture one of the model's input is; 1 where the model's own size decides."""
+        return max(self.width / self.size[0], self.height / self.size[1]) if self.size else 1.0
 
 
 def whole(width: int, height: int, *, longest: int | None = None) -> Region:
@@ -100,10 +109,23 @@ def find_in(detector: Detector, image: U8, regions: list[Region], *, min_score: 
     for region in regions:
         view = image[region.y : region.y + region.height, region.x : region.x + region.width]
         boxes = detector.find(view, min_score=min_score, size=region.size)
-        cuts.append(_cut(boxes.corners, region, image.shape[1], image.shape[0]))
         shift = np.array([region.x, region.y] * 2, dtype=np.float32)
-        parts.append(Found(corners=boxes.corners + shift, scores=boxes.scores, classes=boxes.classes))
+        boxes = Found(corners=boxes.corners + shift, scores=boxes.scores, classes=boxes.classes)
+        boxes = boxes.take(~_left_to_others(boxes.corners, region, regions))
+        cuts.append(_cut(boxes.corners - shift, region, image.shape[1], image.shape[0]))
+        parts.append(boxes)
     return merge_views(join(parts), np.concatenate(cuts), detector.rivals)
+
+
+def _left_to_others(corners: F32, region: Region, regions: list[Region]) -> NDArray[np.bool_]:
+    """Which boxes [N, 4] of a region, in pixels of the picture, are tiny in it and whole in a finer one."""
+    left = np.zeros(len(corners), dtype=bool)
+    tiny = (corners[:, 2:] - corners[:, :2]).max(axis=1, initial=0.0) < _TINY_PX * region.reduction
+    for other in regions:
+        if region.reduction >= _FINER * other.reduction:
+            low, high = (other.x, other.y), (other.x + other.width, other.y + other.height)
+            left |= tiny & (corners[:, :2] >= low).all(axis=1) & (corners[:, 2:] <= high).all(axis=1)
+    return left
 
 
 def _cut(corners: F32, region: Region, width: int, height: int) -> NDArray[np.bool_]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import onnx
 import pytest
 
 from agent.errors import ConfigError, InputError, UnsupportedError, UsageError
+from agent.inference.boxes import Found
 from agent.inference.labels import COCO80, COCO91, vessels_among
 from agent.inference.load import load_detector
 from agent.inference.selfcheck import self_check
@@ -19,6 +20,8 @@ from inference.blob_model import blank, blob_model, classifier, constant_model
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from agent.inference.detector import Detector
 
 
 approx: Any = pytest.approx  # it is compared inside tuples
@@ -208,3 +211,30 @@ def test_a_vessel_in_two_tiles_is_reported_once_at_its_place(tmp_path: Path) -> 
     area = Region(x=0, y=0, width=800, height=320)
     found_boxes = find_in(detector, image, [whole(800, 320), *tiles(area, 480, 320)], min_score=0.6)
     assert sorted(found_boxes.corners.round().tolist()) == [[16, 16, 32, 32], [400, 160, 416, 176]]
+
+
+class Views:
+    """A detector that finds in a view what the test says, by the size that the view is run at."""
+
+    rivals = None
+
+    def __init__(self, by_size: dict[tuple[int, int], list[list[float]]]) -> None:
+        self._by_size = by_size
+
+    def find(self, _view: np.ndarray, *, min_score: float, size: tuple[int, int]) -> Found:
+        assert min_score <= 0.9
+        rows = np.array(self._by_size[size], np.float32).reshape(-1, 4)
+        return Found(corners=rows, scores=np.full(len(rows), 0.9, np.float32), classes=np.zeros(len(rows), np.int64))
+
+
+def test_what_is_tiny_in_a_reduced_view_is_left_to_a_finer_one() -> None:
+    strip = Region(x=0, y=400, width=1920, height=256, size=(1920, 256))
+    bow, ship = [900.0, 480.0, 914.0, 492.0], [820.0, 474.0, 914.0, 493.0]
+    above, astride = [900.0, 100.0, 914.0, 112.0], [700.0, 390.0, 714.0, 405.0]
+    boat = [300.0, 60.0, 308.0, 64.0]  # in the strip's own pixels
+    views = Views({(640, 360): [bow, ship, above, astride], (1920, 256): [boat]})
+    both = find_in(cast("Detector", views), blank(1920, 1080), [whole(1920, 1080, longest=640), strip], min_score=0.1)
+    expected = np.array(sorted([ship, above, astride, [300.0, 460.0, 308.0, 464.0]]))
+    assert np.array_equal(both.corners[np.lexsort(both.corners.T[::-1])], expected)
+    alone = find_in(cast("Detector", views), blank(1920, 1080), [whole(1920, 1080, longest=640)] * 2, min_score=0.1)
+    assert bow in alone.corners.tolist()
