@@ -136,6 +136,17 @@ def test_pixel_values(preset: str, dtype: str, nhwc: bool) -> None:
     assert values.astype(float).tolist() == approx(wanted, rel=2e-3, abs=2e-3)
 
 
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_every_pixel_of_a_picture_that_is_no_whole_number_of_bands_high(preset: str) -> None:
+    canvas = np.random.default_rng(3).integers(0, 256, (150, 47, 3), dtype=np.uint8)
+    pixels = PRESETS[preset]
+    form = InputForm(pixels=pixels, fit="stretch", pad=0, dtype="float32", nhwc=False)
+    ordered = (canvas if pixels.order == "bgr" else canvas[:, :, ::-1]).astype(np.float64)
+    wanted = ((ordered * pixels.scale - pixels.mean) / pixels.std).transpose(2, 0, 1)
+    memory = np.full(canvas.size + 5, np.nan, dtype=np.float32)
+    assert tensor(canvas, form, memory)[0] == approx(wanted, rel=1e-5, abs=1e-5)
+
+
 def test_explicit_pixel_values_with_one_mean_and_scale() -> None:
     options = ModelOptions(order="bgr", scale=0.5, mean=(10.0,), std=(4.0,))
     form = InputForm(
