@@ -5,6 +5,7 @@ Promises:
   reduced whole picture where it is large, and reported once;
 - only boxes of the model's vessel classes leave, down to the logging score, so that a replay can lower the threshold;
   a box whose foot stands in a land mask is counted and dropped: no vessel can be there;
+- boxes are there before the picture is judged: a verdict takes up to 20 ms and rests on seconds of pictures anyway;
 - the state is the worst of what time, picture, stance, budget and model say, with the evidence in one sentence.
 """
 
@@ -56,6 +57,7 @@ class CameraPipeline:
         self._stale_s = max(stale_s, 3.0 / options.fps)
         self._last: Detections | None = None  # not its picture: 6 MB at 1080p, beside the next one
         self._frames = 0
+        self._cost_s = 0.0  # processor time of the last `process`
         self._on_land = 0
         self._watched_s = -math.inf
         self._since_s: float | None = None
@@ -83,33 +85,41 @@ class CameraPipeline:
         return self._detector
 
     def process(self, frame: Frame) -> Detections:
-        """Find vessels in one frame, and judge its picture."""
+        """Find vessels in one frame. `judge` follows on the same frame: boxes are waited for, its verdicts are not."""
         height, width = frame.image.shape[:2]
         at_s = frame.at.t_s
         began_s = time.process_time()
-        if self.stance is None:
-            self.stance = StanceWatch(width / 2.0 / math.tan(math.radians(self.options.hfov_deg) / 2.0))
-        picture = self.watch.state
-        if picture is None or not 0.0 <= at_s - self._watched_s < WATCH_S:
-            picture, self._watched_s = self.watch.look(frame.image, at_s), at_s
-        self.stance.look(frame.image, at_s, clear=not picture.fault)
         regions = self.look.regions(width, height, at_s)
         found = find_in(self._detector, frame.image, regions, min_score=self.options.min_score)
         vessels = [b for b in self._detector.to_boxes(found) if b.label in self._vessels]
         boxes = tuple(b for b in vessels if not self._stands_on_land(b, width, height))
         self._on_land += len(vessels) - len(boxes)
+        shift_px = 0.0 if self.stance is None else self.stance.shift_px(frame.image)
         detections = Detections(
             at_s=at_s, source=self._source, width_px=width, height_px=height, boxes=boxes,
-            shift_px=round(self.stance.shift_px(frame.image), 2),
+            shift_px=round(shift_px, 2),
         )  # fmt: skip
-        shown = tuple(b for b in boxes if self._detector.info.worth_showing(b))
+        self._last = detections
+        self._frames += 1
+        self._cost_s = time.process_time() - began_s
+        return detections
+
+    def judge(self, frame: Frame, found: Detections) -> None:
+        """Judge the picture in which `process` has found this, and keep its best views."""
+        began_s = time.process_time()
+        at_s = frame.at.t_s
+        if self.stance is None:
+            half_width = frame.image.shape[1] / 2.0
+            self.stance = StanceWatch(half_width / math.tan(math.radians(self.options.hfov_deg) / 2.0))
+        picture = self.watch.state
+        if picture is None or not 0.0 <= at_s - self._watched_s < WATCH_S:
+            picture, self._watched_s = self.watch.look(frame.image, at_s), at_s
+        self.stance.look(frame.image, at_s, clear=not picture.fault)
+        shown = tuple(b for b in found.boxes if self._detector.info.worth_showing(b))
         if shown:
             self.look.saw(at_s)
         self.crops.keep(frame.image, shown, at_s)
-        self._last = detections
-        self._frames += 1
-        self.look.spent(time.process_time() - began_s)
-        return detections
+        self.look.spent(self._cost_s + time.process_time() - began_s)
 
     def _stands_on_land(self, box: Box, width: int, height: int) -> bool:
         foot = ((box.x0 + box.x1) / 2.0 / width, box.y1 / height)

@@ -81,6 +81,7 @@ class CameraLoop:
                 if frame is not None:
                     found = self._eyes.process(frame)
                     link.emit(found)
+                    self._eyes.judge(frame, found)
                     source.fps = self._fps(frame.at.t_s)
                     backoff.success(now_s)
                     if link.picture_wanted.is_set() and (jpeg := self._eyes.jpeg(frame, found)) is not None:

@@ -101,7 +101,9 @@ def watched(detector: Detector, pose: CameraPose, conditions: Conditions, looks:
     out = []
     for i in range(looks):
         at = Stamp(t_s=i / FPS, wall_s=i / FPS, error_ms=0.0)
-        out.append(pipeline.process(Frame(image=renderer.render((), at.t_s).image, at=at, number=i)))
+        frame = Frame(image=renderer.render((), at.t_s).image, at=at, number=i)
+        out.append(pipeline.process(frame))
+        pipeline.judge(frame, out[-1])
     return out
 
 

@@ -136,7 +136,8 @@ def test_what_stands_on_land_is_counted_and_never_logged(tmp_path: Path) -> None
 def test_health_names_what_runs_otherwise_than_asked_and_what_the_budget_costs(tmp_path: Path) -> None:
     other = load_detector(blob_model(tmp_path / "m.onnx"), providers=("cuda", "cpu"))
     pipeline = CameraPipeline(POSE.model_copy(update={"cpu_share": 1e-6}), other, "cam")
-    pipeline.process(frame(dark_sea(noise=True)))
+    taken = frame(dark_sea(noise=True))
+    pipeline.judge(taken, pipeline.process(taken))
     good = pipeline.health(100.0)
     assert good.state is SensorState.OK
     assert "CUDAExecutionProvider cannot be used here; running on CPUExecutionProvider" in good.sentence
