@@ -13,6 +13,7 @@ columns' own extrema without those that disagree.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ _SHARE_MIN = 0.75  # of the columns have to agree
 _NOISE = 0.5  # of bounded contrast: a line has to stand out of this as well as of its own unevenness
 _ALIKE_MIN = 1.2  # mean contrast along the line over its spread: a wave's is well below, a horizon's above
 _LEAN_SHARE = 0.12  # of the picture's height: how far a line that is sought near a place may lean out of it
+_AT_ONCE = 1000  # lines whose contrast is summed at once: 250 kB
 _COARSE = (64, 240)  # columns and rows of the first search
 
 
@@ -116,15 +118,15 @@ def _best_line(grey: Floats, width: int, height: int, near: tuple[float, float] 
         return None
     flat, base = padded.ravel(), (lines[:, None] + rows) * columns + np.arange(columns)
     best = (0.0, 0.0, 0.0)
-    for slope in _SLOPES:
-        shift = np.rint(slope * offset * scale_x / scale_y).astype(np.int64)
-        values = flat[base + shift * columns]
-        mean, square = values.mean(axis=1), np.square(values).mean(axis=1)
+    for slopes in np.array_split(_SLOPES, math.ceil(len(_SLOPES) * len(lines) / _AT_ONCE)):
+        shift = np.rint(slopes[:, None] * offset * scale_x / scale_y).astype(np.int64)
+        values = flat[base + shift[:, None] * columns]
+        mean, square = values.mean(axis=2), np.square(values).mean(axis=2)
         spread = np.sqrt(np.maximum(square - mean * mean, 0.0))
         score = np.abs(mean) / (spread + _NOISE)
-        at = int(score.argmax())
-        if score[at] > best[0]:
-            best = (float(score[at]), float(lines[at] * scale_y), float(slope))
+        slope, line = (int(i) for i in np.unravel_index(int(score.argmax()), score.shape))
+        if score[slope, line] > best[0]:
+            best = (float(score[slope, line]), float(lines[line] * scale_y), float(slopes[slope]))
     return best[1:] if best[0] > _ALIKE_MIN else None
 
 
