@@ -2,7 +2,7 @@
 
 Promises:
 - live: a thread of its own reads the stream, so that a hung read is seen by time; only the newest picture is kept,
-  and only pictures that are asked for are decoded;
+  and only pictures that are asked for, or are about to be, are converted (agent/drivers/camera/pace.py);
 - fast: every picture due by media time is handed out, nothing waits, stamps are start plus media time: the same
   recording gives the same pictures with the same spacing;
 - `fps` holds the pace in both, and may be changed while running (a cue raises it).
@@ -20,6 +20,7 @@ import numpy as np
 
 from agent.drivers.camera.base import U8, CameraOptions, Frame, FrameSource
 from agent.drivers.camera.jpeg import MAX_PIXELS, jpeg_size
+from agent.drivers.camera.pace import EARLY, Pace
 from agent.errors import SensorUnavailable, VigiaError
 from agent.messages import Stamp
 from agent.transport.base import EndOfData
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from agent.clock import Clock
 
 OPEN_TIMEOUT_S = 8.0
-_EARLY = 0.1  # share of the period that a picture may come early: cameras are not metronomes
 _JOIN_S = 1.0
 
 
@@ -81,7 +81,7 @@ class LiveSource(FrameSource):
         self._undecodable = 0
         self._handed = -1  # number of the picture handed out last
         self._last_new = 0.0  # monotonic time of the last grab
-        self._last_handed = -1e9
+        self._pace = Pace(options.fps)
         self._broken_since: float | None = None
 
     def open(self) -> None:
@@ -100,15 +100,20 @@ class LiveSource(FrameSource):
         raise error or SensorUnavailable(f"{self.shown}: no answer within {limit_s:g} s; is the camera on?")
 
     def _read(self, timeout_s: float) -> Frame | None:
-        end = time.monotonic() + timeout_s
+        now = time.monotonic()
+        end = now + timeout_s
         self.counters["broken"] = self._undecodable + self._grabber.errors
         with self._changed:
-            due = self._last_handed + (1.0 - _EARLY) / self.fps
+            self._pace.fps = self.fps
+            self._pace.asked(now)
+            due = self._pace.due_s
+            if due > now and not self._grabber.cheap:
+                self._slot = None  # converted for a reader that lagged, and would be old by then
             if due > end:
                 self._changed.wait_for(self._over, max(0.0, end - time.monotonic()))
                 self._raise_if_over()
                 return None
-            self._changed.wait_for(self._over, max(0.0, due - time.monotonic()))
+            self._changed.wait_for(self._over, max(0.0, due - now))
         while True:
             with self._changed:
                 self._wanted = True
@@ -123,7 +128,8 @@ class LiveSource(FrameSource):
                 self._handed = got[2]
             image = decoded(got[0])
             if image is not None:
-                self._last_handed, self._broken_since = time.monotonic(), None
+                self._pace.handed(time.monotonic())
+                self._broken_since = None
                 return Frame(image=image, at=got[1], number=got[2])
             self._undecodable += 1
             self._raise_if_all_broken()
@@ -192,11 +198,14 @@ class LiveSource(FrameSource):
             self._changed.notify_all()
 
     def _put(self, at: Stamp) -> None:
-        """Keep the picture just grabbed, if it is wanted or costs nothing."""
+        """Keep the picture just grabbed, if it is wanted, or will be, or costs nothing."""
         number = self._grabbed
         self._grabbed += 1
-        self._last_new = time.monotonic()
-        if not (self._wanted or self._grabber.cheap):
+        self._last_new = now = time.monotonic()
+        with self._changed:
+            self._pace.came(now)
+            wanted = self._wanted or self._grabber.cheap or self._pace.ahead(now)
+        if not wanted:
             return
         picture = self._grabber.take()
         with self._changed:
@@ -234,7 +243,7 @@ class StepSource(FrameSource):
             if image is None:
                 self.counters["broken"] += 1
                 continue
-            self._due_s = media_s + (1.0 - _EARLY) / self.fps
+            self._due_s = media_s + (1.0 - EARLY) / self.fps
             at = Stamp(
                 t_s=self._start.t_s + media_s, wall_s=self._start.wall_s + media_s, error_ms=self._start.error_ms
             )
