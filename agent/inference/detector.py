@@ -18,6 +18,7 @@ from agent.inference.letterbox import InputForm, place, tensor
 from agent.messages import Box
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -118,6 +119,10 @@ class Detector:
             boxes = nms(boxes, self._nms_iou, self.rivals)
         boxes = boxes.take(np.argsort(-boxes.scores, kind="stable"))
         return Found(corners=placed.back(boxes.corners), scores=boxes.scores, classes=boxes.classes)
+
+    def giving_back(self) -> AbstractContextManager[None]:
+        """Pictures in here leave no memory behind (agent/inference/session.py)."""
+        return self._session.giving_back()
 
     def input_size(self, size: tuple[int, int] | None) -> tuple[int, int]:
         """(width, height) that the model runs at when asked for `size`."""

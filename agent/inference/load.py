@@ -58,8 +58,12 @@ def load_detector(
     """
     model = Path(path) if path is not None else default_model_path()
     session = Session(model, threads=threads, providers=providers)
+    with session.giving_back():
+        return _detector(model, session, options or ModelOptions())
+
+
+def _detector(model: Path, session: Session, options: ModelOptions) -> Detector:
     beside, toml = read_model_toml(model)
-    options = options or ModelOptions()
 
     def where(key: str) -> str:
         """What to correct when `key` is wrong."""

@@ -43,6 +43,11 @@ def self_check(detector: Detector) -> str:
 
     A model without any label that means a vessel is asked for any box.
     """
+    with detector.giving_back():
+        return _checked(detector)
+
+
+def _checked(detector: Detector) -> str:
     path = detector.info.path
     found = detector.find(check_picture(), min_score=_ALMOST_NOTHING, size=_SIZE)
     if not len(found):

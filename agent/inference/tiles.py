@@ -5,7 +5,8 @@ Promises:
   overlap is whole in one of them;
 - a vessel seen in two views is reported once; pieces at tile borders do not outlive the whole vessel;
 - what is tiny in a reduced view is left to a view that sees the same place finer: at a few pixels the reduced one boxes
-  a small boat too large beside its own box, and a ship's bow as a boat.
+  a small boat too large beside its own box, and a ship's bow as a boat;
+- the largest view is looked at first: the other way round the runtime keeps memory that fits the small ones only.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def find_in(detector: Detector, image: U8, regions: list[Region], *, min_score: 
     if len(regions) == 1 and regions[0].width == image.shape[1] and regions[0].height == image.shape[0]:
         return detector.find(image, min_score=min_score, size=regions[0].size)
     parts, cuts = [], []
-    for region in regions:
+    for region in sorted(regions, key=_pixels, reverse=True):  # what a smaller view needs fits where a larger one was
         view = image[region.y : region.y + region.height, region.x : region.x + region.width]
         boxes = detector.find(view, min_score=min_score, size=region.size)
         shift = np.array([region.x, region.y] * 2, dtype=np.float32)
@@ -126,6 +127,12 @@ def _left_to_others(corners: F32, region: Region, regions: list[Region]) -> NDAr
             low, high = (other.x, other.y), (other.x + other.width, other.y + other.height)
             left |= tiny & (corners[:, :2] >= low).all(axis=1) & (corners[:, 2:] <= high).all(axis=1)
     return left
+
+
+def _pixels(region: Region) -> int:
+    """Of the model's input, where its size is free."""
+    width, height = region.size or (region.width, region.height)
+    return width * height
 
 
 def _cut(corners: F32, region: Region, width: int, height: int) -> NDArray[np.bool_]:
