@@ -4,12 +4,15 @@ Promises:
 - a vessel is known from its first position report to `lost_after_s` after its last one, extrapolated in between;
 - a report with speed and course IS the state (the vessel's own GNSS filtered it already); reports without speed are
   filtered here;
+- a station is silent for as long as it sent nothing while the receiver heard others: a gap in all that is heard counts
+  for one interval of the station's at most, however long it was;
 - static data that comes before the first position waits for it; memory is bounded.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,8 @@ from agent.tracking import kalman
 from agent.tracking.arrays import dump, load
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from agent.geo import LocalFrame
     from agent.messages import Ais
     from agent.tracking.arrays import Floats
@@ -38,6 +43,7 @@ SHOWN_KINDS = (*MOVING_KINDS, "aton")  # base stations stand ashore
 _UNDER_WAY_S = {"a": (10.0, 1.55), "b": (30.0, 1.03)}
 _AT_REST_S = 180.0
 SILENT_INTERVALS = 6.0  # so many in a row are not lost by chance while others are received ...
+GAP_S = 10.0  # the shortest interval of a class: what is shorter hides nobody's report but by chance
 LOST_INTERVALS = 2.0  # ... but the first ones may have been: silence counts from behind them
 
 
@@ -65,12 +71,15 @@ class Station:
             return self.kind
         return "sar-aircraft" if self.kind == "sar" else ship_class(self.ship_type)
 
-    def quiet_s(self, now_s: float) -> float:
-        """For how long it has sent nothing that was due, once that is more than chance; 0 until then."""
+    def quiet_s(self, now_s: float, gaps: Iterable[tuple[float, float]]) -> float:
+        """For how long it has sent nothing that was due, once that is more than chance; 0 until then.
+
+        `gaps`: (end, length) of those in which the receiver heard nobody.
+        """
         interval_s, moving_mps = _UNDER_WAY_S.get(self.kind, (_AT_REST_S, 0.0))
         if self.x is None or math.hypot(self.x[2], self.x[3]) <= moving_mps:
             interval_s = _AT_REST_S
-        silent_s = now_s - self.t_s
+        silent_s = now_s - self.t_s - sum(max(long_s - interval_s, 0.0) for end_s, long_s in gaps if end_s > self.t_s)
         return silent_s - LOST_INTERVALS * interval_s if silent_s > SILENT_INTERVALS * interval_s else 0.0
 
 
@@ -85,11 +94,14 @@ class AisBook:
         self.stations: dict[int, Station] = {}
         self.heard_s = -math.inf  # any station, any message
         self.alive_s = math.inf  # since when the receiver has been heard without a long gap
+        self.gaps: deque[tuple[float, float]] = deque()  # of more than `GAP_S`: (end, length)
 
     def hear(self, m: Ais, healthy_s: float) -> None:
         """One message. `healthy_s`: a silence of the receiver longer than this is a gap."""
         if m.at_s - self.heard_s > healthy_s:
             self.alive_s = m.at_s
+        if GAP_S < m.at_s - self.heard_s < math.inf:
+            self.gaps.append((m.at_s, m.at_s - self.heard_s))
         self.heard_s = max(self.heard_s, m.at_s)
         s = self.stations.get(m.mmsi)
         if s is None:
@@ -103,7 +115,9 @@ class AisBook:
             self._fix(s, m, *self._frame.to_enu(m.lat, m.lon))
 
     def tick(self, now_s: float) -> None:
-        """Forget who has been silent for too long."""
+        """Forget who has been silent for too long, and the gaps of that long ago."""
+        while self.gaps and now_s - self.gaps[0][0] > self._lost_after_s:
+            self.gaps.popleft()
         if any(now_s - s.heard_s > self._lost_after_s for s in self.stations.values()):
             self.stations = {k: s for k, s in self.stations.items() if now_s - s.heard_s <= self._lost_after_s}
 
@@ -174,11 +188,12 @@ class AisBook:
         for s in self.stations.values():
             row = [getattr(s, f.name) for f in fields(Station)]
             rows.append([dump(v) if isinstance(v, np.ndarray) else v for v in row])
-        return [rows, self.heard_s, self.alive_s]
+        return [rows, self.heard_s, self.alive_s, [list(g) for g in self.gaps]]
 
     def restore(self, data: Any) -> None:
         """Take over what `state` was made of."""
-        rows, self.heard_s, self.alive_s = data
+        rows, self.heard_s, self.alive_s, gaps = data
+        self.gaps = deque((end_s, long_s) for end_s, long_s in gaps)
         names = [f.name for f in fields(Station)]
         self.stations = {}
         for row in rows:

@@ -246,8 +246,11 @@ class _Build:
         return Known(
             track=track, state=tuple(x), kinds=kinds, share=share, hits=hits, confirmed_s=confirmed_s,
             static=static, ais_reports=station.reports if station else 0,
-            ais_quiet_s=station.quiet_s(self._heard_s) if station and self._watched(contact, targets) else 0.0,
+            ais_quiet_s=self._quiet_s(station) if station and self._watched(contact, targets) else 0.0,
         )  # fmt: skip
+
+    def _quiet_s(self, station: Station) -> float:
+        return station.quiet_s(self._heard_s, self._picture.ais.gaps)
 
     def _watched(self, contact: int | None, targets: list[Reported]) -> bool:
         """Whether something besides AIS shows it now."""

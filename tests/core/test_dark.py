@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.alerts.identity import SIDE_M, SIDE_S, Ghost, left_side
@@ -15,7 +15,7 @@ from agent.config.schema import Rule
 from agent.core import Core
 from agent.fusion.ais import LOST_INTERVALS, SILENT_INTERVALS, Station
 from agent.fusion.picture import Known
-from agent.messages import Alert, AlertState, Track, TrackStatus
+from agent.messages import Ais, Alert, AlertState, Track, TrackStatus
 
 from .world import Ship, World, alerts, config, run
 
@@ -36,6 +36,38 @@ def test_a_rock_is_not_called_dark_and_a_slow_boat_is(from_s: float) -> None:
     e, n, _, _ = boat.at(alert.at_s)
     assert math.hypot(alert.track.east_m - e, alert.track.north_m - n) < 100.0
     assert alert.at_s <= from_s + 200.0  # 1.2 m/s: out of the errors of its place after two minutes
+
+
+def hopping(hops: list[tuple[float, float, float]], step_s: float = 5.0) -> Ship:
+    """A coast that shows another piece from each of (at_s, by east m, by north m) on, as a track follows it."""
+    course = [(0.0, 0.0, 0.0)]
+    for at_s, east_m, north_m in hops:
+        course += [(at_s, east_m / step_s, north_m / step_s), (at_s + step_s, 0.0, 0.0)]
+    return Ship(east=1500.0, north=2500.0, course=course)
+
+
+@given(
+    at_s=st.floats(40.0, 300.0), far_m=st.floats(90.0, 140.0), course=st.floats(0.0, 2.0 * math.pi),
+    back=st.booleans(), seed=st.integers(1, 99),
+)  # fmt: skip
+@settings(max_examples=15)
+def test_a_coast_that_shows_another_piece_is_not_dark(
+    at_s: float, far_m: float, course: float, back: bool, seed: int
+) -> None:
+    e, n = far_m * math.sin(course), far_m * math.cos(course)
+    coast = hopping([(at_s, e, n), *([(at_s + 80.0, -e, -n)] if back else [])])
+    effects = run(
+        Core(config((), (DARK,))), World(ships=[coast, FERRY], sigma_r=8.0, sigma_b=0.1, seed=seed).events(500.0)
+    )
+    assert not [a for a in alerts(effects) if a.state is AlertState.RAISED]
+
+
+@pytest.mark.parametrize(("speed", "radius_m"), [(5.0, 150.0), (8.0, 100.0), (15.0, 300.0)])
+def test_a_boat_that_goes_in_circles_is_dark(speed: float, radius_m: float) -> None:
+    turn_s = radius_m / speed
+    legs = [(float(t), speed * math.cos(t / turn_s), speed * math.sin(t / turn_s)) for t in range(0, 400, 2)]
+    (alert,) = raised([Ship(east=1500.0, north=2500.0, course=legs)], 400.0)
+    assert alert.at_s < 120.0
 
 
 def test_a_ship_that_switches_its_ais_off_is_dark_after_the_rule_s_wait() -> None:
@@ -61,17 +93,30 @@ def test_a_ship_whose_ais_and_echo_end_together_is_not_dark() -> None:
     assert not raised([ship], 500.0)
 
 
+@pytest.mark.parametrize("ends_s", [295.0, 299.0])
+def test_a_ship_that_is_not_the_first_one_heard_after_a_gap_is_not_silent(ends_s: float) -> None:
+    """Another one's report ends the gap: it says nothing about the rest of the gap."""
+    ship = Ship(east=-2000.0, north=2500.0, course=[(0.0, 4.0, 0.0)], mmsi=224000002, ais_from_s=9.0)
+    events = World(ships=[ship, FERRY]).events(500.0)  # the ferry reports at whole tens of seconds
+    cut = [e for e in events if not (isinstance(e, Ais) and 180.0 < e.at_s < ends_s)]
+    assert not [a for a in alerts(run(Core(config((), (DARK,))), cut)) if a.state is AlertState.RAISED]
+
+
 @given(
     kind=st.sampled_from(["a", "b", "sart"]), speed=st.floats(0.0, 20.0), age_s=st.floats(0.0, 600.0),
+    gap_s=st.floats(10.0, 600.0), gap_ends_s=st.floats(-10.0, 600.0),
 )  # fmt: skip
 def test_silence_counts_only_beyond_six_of_the_longest_intervals_of_its_class(
-    kind: str, speed: float, age_s: float
+    kind: str, speed: float, age_s: float, gap_s: float, gap_ends_s: float
 ) -> None:
+    """What nobody was heard in counts for one interval."""
     s = Station(mmsi=1, kind=kind, source="ais", heard_s=0.0, x=np.array([0.0, 0.0, speed, 0.0]), p=np.eye(4))
     moving = {"a": speed > 1.55, "b": speed > 1.03}.get(kind, False)
     longest_s = {"a": 10.0, "b": 30.0}[kind] if moving else 180.0
-    silent = age_s > SILENT_INTERVALS * longest_s
-    assert s.quiet_s(age_s) == (age_s - LOST_INTERVALS * longest_s if silent else 0.0)
+    gap_s = min(gap_s, max(gap_ends_s, 0.0))
+    heard_s = age_s - (max(gap_s - longest_s, 0.0) if gap_ends_s > 0.0 else 0.0)
+    silent = heard_s > SILENT_INTERVALS * longest_s
+    assert s.quiet_s(age_s, [(gap_ends_s, gap_s)]) == (heard_s - LOST_INTERVALS * longest_s if silent else 0.0)
 
 
 def new(e: float, n: float, ve: float, vn: float) -> Known:

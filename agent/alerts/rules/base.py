@@ -7,7 +7,6 @@ Promises of every rule:
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Generic, TypeVar
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
 
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-
-
-MOVED_M = 50.0  # plus three sigmas: less than this is not a movement
 
 
 class RuleOptions(BaseModel):
@@ -95,21 +91,6 @@ class Rule(ABC, Generic[O]):
     def health_needed(self) -> bool:
         """Whether the rule rests on a sensor whose health it reports."""
         return False
-
-
-def still_m(k: Known, memory: Memory) -> float:
-    """How far from its first place the noise of its track may take what never moves, m."""
-    return MOVED_M + 3.0 * max(memory.setdefault("sigma", k.sigma_m), k.sigma_m)
-
-
-def has_moved(k: Known, memory: Memory) -> bool:
-    """Whether it has moved since it was first looked at, or has ever sent AIS. `memory` keeps the first place."""
-    if k.track.mmsi is not None:
-        memory["vessel"] = 1.0
-    e0, n0 = memory.setdefault("east", k.track.east_m), memory.setdefault("north", k.track.north_m)
-    if math.hypot(k.track.east_m - e0, k.track.north_m - n0) > still_m(k, memory):
-        memory["vessel"] = 1.0
-    return memory.get("vessel", 0.0) > 0.0
 
 
 def without_ais_s(k: Known, scene: Scene, memory: Memory, within_m: float) -> float:

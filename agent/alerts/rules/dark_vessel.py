@@ -26,9 +26,9 @@ from agent.alerts.rules.base import (
     RuleOptions,
     SpeedBand,
     Verdict,
-    has_moved,
     without_ais_s,
 )
+from agent.alerts.way import has_moved
 from agent.alerts.zones import present
 
 if TYPE_CHECKING:

@@ -19,10 +19,9 @@ from agent.alerts.rules.base import (
     RuleOptions,
     SpeedBand,
     Verdict,
-    has_moved,
-    still_m,
     without_ais_s,
 )
+from agent.alerts.way import has_moved, still_m
 from agent.alerts.zones import place, present
 
 if TYPE_CHECKING:

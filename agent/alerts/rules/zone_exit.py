@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from agent.alerts.rules.base import OFF, Positive, Rule, RuleOptions, Verdict, has_moved
+from agent.alerts.rules.base import OFF, Positive, Rule, RuleOptions, Verdict
+from agent.alerts.way import has_moved
 from agent.alerts.zones import place, present
 
 if TYPE_CHECKING:
