@@ -5,6 +5,8 @@ Promises:
   tracks that ended unconfirmed were seen in their second turn, and the amplitudes of echoes that no track explains;
 - as long as little is known both say nothing; what one echo's amplitude can say is bounded (`MOST`), since a bright
   spike is bright again in the next turn;
+- an echo `STRONG_DB` over the threshold never counts against a vessel, whatever was learned: ships are that strong, and
+  their first echoes, which no track explains yet, are learned like false ones;
 - memory and work are fixed; `state()` holds every bit.
 
 A vessel's echo fades as Swerling I about a mean that may lie from little to far above the detector's threshold
@@ -32,6 +34,7 @@ RINGS = 8  # each two of agent/tracking/density.py
 LEVEL_N = 30.0  # echoes of a ring from which on their amplitudes count
 WEAKEST = 0.01  # this share of the false echoes lies below the threshold
 MOST = 2.5
+STRONG_DB = 20.0
 
 
 def _vessel() -> Floats:
@@ -71,9 +74,11 @@ class FalseEchoes:
         floor = np.argmax(count.cumsum(axis=1) > WEAKEST * n[:, None], axis=1)
         known = np.isfinite(amplitude_db)
         two, step = ring // 2, _step(np.where(known, amplitude_db, 0.0))
-        vessel = _VESSEL[np.maximum(step - floor[two], 0)]
+        over = np.maximum(step - floor[two], 0)
+        vessel = _VESSEL[over]
         clutter = (count[two, step] + LEVEL_N * vessel) / (n[two] + LEVEL_N)
-        out: Floats = np.where(known, np.minimum(np.maximum(np.log(vessel / clutter), -MOST), MOST), 0.0)
+        least = np.where(over * STEP_DB >= STRONG_DB, 0.0, -MOST)
+        out: Floats = np.where(known, np.minimum(np.maximum(np.log(vessel / clutter), least), MOST), 0.0)
         return out
 
     def learn(self, ring: Ints, amplitude_db: Floats) -> None:
