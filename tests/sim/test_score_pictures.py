@@ -184,9 +184,10 @@ def test_the_shipped_detector_on_rendered_pictures(tmp_path: Path, capsys: pytes
         scores.append(json.loads(capsys.readouterr().out)["camera"])
     for got in scores:
         assert (got["pictures"], got["not_looked_at"], got["vessels"]) == (2, 0, 6)
-        assert got["recall"]["by_class"]["ferry"] == {"recall": 1.0, "of": 2}
+        for kind in ("ferry", "fishing"):  # at least 0.90 and 0.68, where 0.53 is asked for
+            assert got["recall"]["by_class"][kind] == {"recall": 1.0, "of": 2}
         assert got["false_boxes"] == got["boxes"] - got["found"]
-        assert got["false_boxes_per_picture"] <= 1.0
+        assert got["false_boxes_per_picture"] <= 0.5  # these give 0
 
 
 def test_tracks_by_size_in_the_picture_and_unseen_in_fog(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,8 +20,8 @@ from training.frames import judge, render_seed, split_seeds
 from training.metrics import Boxes, verdict
 
 FRAMES = 24
-MIN_FOUND = 0.5  # these 24 frames give 0.65
-MAX_FALSE_PER_FRAME = 0.25  # these 24 frames give 0.08
+MIN_FOUND = 0.6  # these 24 frames give 0.65
+MAX_FALSE_PER_FRAME = 0.17  # these 24 frames give 0.08
 
 
 @pytest.fixture(scope="module", params=["vessels.onnx", "vessels-int8.onnx"])
@@ -49,11 +49,12 @@ def test_every_vessel_of_the_harbour_mouth_is_found(detector: Detector, t_s: flo
         auto_regions(detector, image.shape[1], image.shape[0]),
         min_score=Tracking().camera_min_score,
     )
-    vessels = found.corners[found.classes < len(VESSEL_LABELS)]
+    vessel = found.classes < len(VESSEL_LABELS)
+    sure = found.corners[vessel & (found.scores >= detector.info.min_score)]  # the weakest of the nine has 0.70
     truth = np.array([[b.x0, b.y0, b.x1, b.y1] for b in rendered.boxes], np.float32)
     assert len(truth) == 3
-    assert (iou_table(truth, vessels).max(1, initial=0) >= LOOSE_IOU).all()
-    assert len(vessels) <= len(truth) + 1
+    assert (iou_table(truth, sure).max(1, initial=0) >= LOOSE_IOU).all()
+    assert vessel.sum() <= len(truth) + 1
 
 
 def test_on_unseen_frames_it_does_not_fall_far_behind_its_card(detector: Detector) -> None:
