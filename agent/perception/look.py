@@ -3,8 +3,8 @@
 Promises:
 - a cue (a bearing that a track, radar or AIS points at) inside the field of view gets a region at native resolution, if
   no view covers it at native resolution already, and raises the rate to `cued_fps` while it is fresh;
-- what is over the budget costs rate first (down to half of it), then the strip or the tiles; cued regions and the
-  reduced whole picture stay. What was given up stands in `sentence`.
+- what is over the budget costs rate first (down to half of `fps`), then the strip or the tiles; cued regions and the
+  reduced whole picture stay. What was given up stands in `sentence`. A cue's higher rate is a wish, and costs no view.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Look:
         o = self.options
         wanted = max(o.fps, o.cued_fps) if at_s - self._cued_s <= CUE_FRESH_S else o.fps
         cost_s = self._cost_s or 0.0
-        share = cost_s * wanted
+        share = cost_s * o.fps  # the rate of every day: a cue's higher one costs no view, it is only not reached
         if share > 2.0 * o.cpu_share and not self._less and self.can_do_less:
             self._less, self._cost_s = True, None  # half the rate is not enough
         elif self._less and share < _EASY * o.cpu_share / 2.0:  # the strip about doubles what a picture costs

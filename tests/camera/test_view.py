@@ -228,6 +228,16 @@ def test_over_budget_the_rate_goes_first_then_the_strip_and_it_comes_back() -> N
     assert len(look.regions(1280, 720)) == full
 
 
+def test_a_cue_costs_no_view() -> None:
+    """0.3 s a picture are what 2 a second may take; that a cue asks for 4 is no reason to see less."""
+    look = Look(OPTIONS.model_copy(update={"cpu_share": 0.6, "fps": 2.0, "cued_fps": 4.0}), None)
+    full = len(look.regions(1280, 720))
+    look.cue((Cue(bearing_deg=350.0, sigma_deg=0.1, range_m=9000.0),), 0.0)
+    look.spent(0.35)
+    assert look.fps(0.0) == pytest.approx(0.6 / 0.35)
+    assert len(look.regions(1280, 720, 100.0)) == full
+
+
 # -------------------------------------------------------------------------------------------------------------- crops
 
 

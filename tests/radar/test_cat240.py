@@ -203,6 +203,8 @@ def test_a_stream_without_datagrams_finds_its_place_again() -> None:
         video(RAMP, 100, resolution=7),
         video(RAMP, 100, resolution=0),
         video(RAMP, 100, packed=True),
+        video(RAMP, 100, nano=True, cell=0xFFFFFFFF),
+        video(RAMP, 100, nano=True, cell=66_800),
         video(RAMP, 100)[:-1],
         video(RAMP, 100) + b"\xf0",
         b"\xf0\x00\x02",
@@ -220,6 +222,14 @@ def test_a_broken_message_costs_one_error(message: bytes) -> None:
     decode(message, decoder=decoder)
     assert decoder.counters["errors"] == 1
     assert decoder.last_error
+
+
+@pytest.mark.parametrize("cell", [66_600, 66_800])
+def test_what_no_radar_sees_is_refused(cell: int) -> None:
+    decoder = Cat240Decoder("radar")
+    spokes = decode(video(RAMP, 100, nano=True, cell=cell), decoder=decoder)
+    assert [s.range_m < 1e6 for s in spokes] == [True] * (cell < 66_700)
+    assert ("are no radar's" in decoder.last_error) == (cell > 66_700)
 
 
 def test_radars_without_end_are_refused() -> None:
@@ -266,6 +276,7 @@ def test_the_short_way_for_the_usual_message_gives_what_the_long_way_gives(
 def test_what_is_packed_comes_out(
     cells: bytes, azimuth: int, start: int, cell: int, blocks: int, nano: bool, tod: int | None
 ) -> None:
+    cell = 1 + cell % 5000 if nano else cell  # longer cells add up to what no radar sees
     message = video(
         cells, len(cells), azimuth=azimuth, start=start, cell=cell, blocks=blocks, nano=nano, tod=tod, number=azimuth
     )
@@ -352,7 +363,7 @@ def test_hand_written_messages_as_another_decoder_reads_them() -> None:
     messages = [
         video(RAMP, 100, number=1, azimuth=0x1234),
         video(RAMP, 100, number=2, blocks=64, cell=77),
-        video(RAMP, 100, number=3, blocks=256, nano=True),
+        video(RAMP, 100, number=3, blocks=256, nano=True, cell=33),
         video(b"\x12\x34", 4, number=4, resolution=3, tod=None),
         video(zlib.compress(RAMP), 100, number=5, packed=True),
     ]

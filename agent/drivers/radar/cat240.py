@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 CATEGORY = 240
 HALF_LIGHT_MPS = 299_792_458.0 / 2.0
 MAX_CELLS = 1 << 16  # of one spoke; 32 bits times this is four times what a message can carry
+FARTHEST_M = 1e6  # a cell's stated length may be 640,000 km
 SUMMARY, VIDEO = 1, 2
 _NUMBERS = 1 << 32  # the message sequence identifier's period
 _XZ_MEMORY = 64 << 20
@@ -210,9 +211,9 @@ class Cat240Decoder(AsterixDecoder[Spoke], VideoDecoder):
             return None
         self.counters["records"] += 1
         cells = high << 16 | low
-        video = self._samples(unit, _VIDEO_AT, octets, cells, code, start, packed=packed >= 0x80)
-        source = self._sources.get((stream, sac, sic)) or self._source(stream, sac, sic)
         cell_s = cell * unit_s
+        video = self._samples(unit, _VIDEO_AT, octets, cells, code, start, cell_s, packed=packed >= 0x80)
+        source = self._sources.get((stream, sac, sic)) or self._source(stream, sac, sic)
         if source.splits is False and start == 0 and cells * cell > 0 and not self._corrected:
             fours = cells + 1 >> 1 if code == 3 else 0
             layout = size, source, cells, fours, video[1], cell_s, cell_s * HALF_LIGHT_MPS * cells, end
@@ -250,21 +251,27 @@ class Cat240Decoder(AsterixDecoder[Spoke], VideoDecoder):
         octets, cells = int.from_bytes(items["049"][:2], "big"), int.from_bytes(items["049"][2:], "big")
         if octets > len(blocks[0]) - 1:
             raise ProtocolError(f"a CAT240 message states {octets} octets of video and carries {len(blocks[0]) - 1}")
-        video = self._samples(blocks[0], 1, octets, cells, code, start, packed=packed >= 0x80)
         cell_s = cell * (1e-15 if "041" in items else 1e-9)
+        video = self._samples(blocks[0], 1, octets, cells, code, start, cell_s, packed=packed >= 0x80)
         source = self._source(stream, *items["010"])
         number = int.from_bytes(items["020"], "big")
         return self._take(source, number, start_az, end_az, start, cell_s, video, at_s)
 
     # ------------------------------------------------------------ cells
 
-    def _samples(self, data: bytes, at: int, octets: int, cells: int, code: int, start: int, *, packed: bool) -> _Cells:
+    def _samples(
+        self, data: bytes, at: int, octets: int, cells: int, code: int, start: int, cell_s: float, *, packed: bool
+    ) -> _Cells:
         """(cells as uint8, the highest value of their coding)."""
         bits = _BITS.get(code)
         if bits is None:
             raise ProtocolError(f"CAT240 resolution {code} is none of 1 to 6")
         if start + cells > MAX_CELLS:
             raise ProtocolError(f"a CAT240 radial of {start + cells} cells; more than {MAX_CELLS} are not believed")
+        if (far_m := cell_s * HALF_LIGHT_MPS * (start + cells)) > FARTHEST_M:
+            raise ProtocolError(
+                f"a CAT240 radial of {far_m / 1e3:.0f} km; more than {FARTHEST_M / 1e3:.0f} are no radar's"
+            )
         needed = (cells * bits + 7) // 8
         if packed:
             data, at, octets = expand(data[at : at + octets], needed), 0, needed
