@@ -27,14 +27,14 @@ PRIOR = 0.01
 LARGEST_PX = 512.0
 """The widest crop that training shows: of a longer box nothing was learnt, and they are bridges and houses."""
 LEVEL = 0.38
-"""Brings 0.35, from where on a box is tracked, to as many false boxes per empty frame as the model before had."""
+"""As for the file before; CARD.md says what it brings 0.35, from where on a box is tracked, to."""
 PRESENCES = 1 + len(LABELS) - VESSEL_CLASSES
 """The first logits of a cell: a vessel, then each class that is none; the kinds of vessel follow."""
 LOGITS = PRESENCES + VESSEL_CLASSES
 TAUGHT_LOGITS = LOGITS + 1
 """The last is the presence of a rock, taught but not exported."""
 PRESENCE_ROWS = (*range(PRESENCES), LOGITS)
-"""All presences that are taught: a vessel, a buoy, a bird, a rock."""
+"""All presences that are taught: a vessel, a buoy, a bird, a rock; the loss takes them in this order."""
 
 
 def conv(inner: int, outer: int, size: int = 3, stride: int = 1) -> nn.Sequential:

@@ -23,7 +23,6 @@ from training.frames import open_frames
 from training.losses import MAX_OWNERS, Batch, detection_loss
 from training.network import Detector
 from training.optimiser import optimisers_of
-from training.start import load_start
 from training.targets import assign, cell_grid
 
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ WARM_STEPS = 100
 MAX_STEPS = 10_000_000
 MEAN_KEEP = 0.998
 SAVE_EVERY_S = 45.0
-START_BATCHES = 8
 WIDE_PX = 2 * CROP_PX
 WIDE_SHARE = 0.33  # of the steps have a quarter as many crops of twice the side: large ships, and more around
 
@@ -72,6 +70,12 @@ def collate(images: list[NDArray[np.uint8]], targets: list[Targets]) -> Batch:
         box=torch.from_numpy(np.concatenate([t.box for t in targets])),
         ignored=torch.from_numpy(np.stack([t.ignored for t in targets])),
     )
+
+
+def save(mean: Mean, run: Path) -> None:
+    """`last.pt`, whole at any moment: others read it while the run goes on."""
+    torch.save(mean.network.state_dict(), run / "last.part")
+    (run / "last.part").replace(run / "last.pt")
 
 
 class Mean:
@@ -116,9 +120,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1, help="processes that cut crops")
-    parser.add_argument("--start", type=Path, help="checkpoint (.pt) or exported model (.onnx) to start from")
+    parser.add_argument("--start", type=Path, help="checkpoint to start from")
     parser.add_argument("--hard", type=Path, help="npy (m, 3) of false boxes by training.mine")
     args = parser.parse_args()
+    if not args.steps and args.minutes <= 0:
+        parser.error(f"--minutes {args.minutes:g}: no time to train in")
     args.run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
@@ -131,7 +137,7 @@ def main() -> None:
     cropper = Cropper(open_frames(args.frames / "train"), args.seed, hard, calm=args.calm)
     steps = Steps(cropper, args.batch, args.wide)
     if args.start:
-        load_start(model, args.start, (steps[MAX_STEPS - i].image for i in range(1, START_BATCHES + 1)))
+        model.load_state_dict(torch.load(args.start, map_location="cpu", weights_only=True))
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub misses this keyword
     mean = Mean(model)
     model.train()
@@ -169,9 +175,9 @@ def main() -> None:
             losses = " ".join(f"{k} {float(v):.3f}" for k, v in shown.items())
             print(f"step {step} {spent / 60:.1f} min {losses}", flush=True)
         if time.monotonic() - saved > SAVE_EVERY_S:
-            torch.save(mean.network.state_dict(), args.run / "last.pt")
+            save(mean, args.run)
             saved = time.monotonic()
-    torch.save(mean.network.state_dict(), args.run / "last.pt")
+    save(mean, args.run)
     print(f"done: {step} steps of {args.batch} crops", flush=True)
 
 

@@ -1,7 +1,8 @@
 """Both stages on one machine with a GPU and many cores: `python -m training.whole --run OUT --minutes 9`.
 
 Promises:
-- it ends by itself within the minutes given; `RUN/b/last.pt` is what came out;
+- it ends by itself within the minutes given, and says so if they are too few; nothing that it started outlives it;
+  `RUN/b/last.pt` is what came out;
 - frames are rendered while the first stage learns from those that are there; the second sees all that were ready when
   it began, an unbroken range of seeds, and `RUN/train.json` says which, with the renderer's digest.
 """
@@ -9,12 +10,14 @@ Promises:
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Self
 
 from training.frames import describe, open_frames
 
@@ -43,21 +46,47 @@ def cut_off(frames: Path) -> int:
     return count
 
 
-def start(module: str, *words: object, nice: int = 0) -> subprocess.Popen[bytes]:
-    """Run a module of this package in a group of its own."""
-    command = [sys.executable, "-m", f"training.{module}", *map(str, words)]
-    print("+", *command[2:], flush=True)
-    process = subprocess.Popen(command, start_new_session=True)  # noqa: S603  # our own modules
-    if nice:
+def left(minutes: float, share: float, spent_s: float) -> float:
+    """Minutes until this share of the whole; SystemExit if it has passed, since the rest would lack them."""
+    rest = minutes * share - spent_s / 60
+    if rest <= 0:
+        raise SystemExit(
+            f"{spent_s:.0f} s are spent, the step at {share:.0%} of {minutes:g} minutes is late: give more --minutes"
+        )
+    return rest
+
+
+class Processes:
+    """Modules of this package, each in a process group of its own; all of them end with the `with`."""
+
+    def __init__(self) -> None:
+        self._groups: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._groups:
+            self.end(process)
+
+    def start(self, module: str, *words: object, nice: int = 0) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", f"training.{module}", *map(str, words)]
+        print("+", *command[2:], flush=True)
+        process = subprocess.Popen(command, start_new_session=True)  # noqa: S603  # our own modules
+        self._groups.append(process)
         os.setpriority(os.PRIO_PGRP, process.pid, nice)
-    return process
+        return process
+
+    def end(self, process: subprocess.Popen[bytes]) -> None:
+        with contextlib.suppress(ProcessLookupError):  # it has ended, and so have its children
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
-def run(module: str, *words: object) -> None:
-    """Run a module and wait; CalledProcessError if it failed."""
-    process = start(module, *words)
+def finish(process: subprocess.Popen[bytes]) -> None:
+    """Wait; CalledProcessError if it failed."""
     if process.wait():
-        raise subprocess.CalledProcessError(process.returncode, module)
+        raise subprocess.CalledProcessError(process.returncode, process.args)
 
 
 def main() -> None:
@@ -74,46 +103,42 @@ def main() -> None:
     args.run.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
 
-    def left(share: float) -> float:
-        """Minutes until this share of the whole."""
-        return args.minutes * share - (time.monotonic() - begun) / 60
+    def until(share: float) -> float:
+        return left(args.minutes, share, time.monotonic() - begun)
 
-    renderers = start(
-        "generate", "train", "--count", 40_000, "--out", args.frames, "--processes", args.processes, nice=5
-    )
-    try:
-        while ready(args.frames) < args.first_shards:
-            time.sleep(0.5)
-            if renderers.poll() is not None:
-                raise subprocess.CalledProcessError(renderers.returncode, "generate")
-        print(f"{(time.monotonic() - begun):.0f} s: {ready(args.frames)} shards", flush=True)
-        common = ("--frames", args.frames, "--batch", args.batch, "--rate", args.rate)
-        first = args.run / "a"
-        cutters = max(args.processes * 2 // 3, 1)
-        learning = start(
-            "train", "--run", first, "--fall", 0, "--workers", cutters, "--minutes", left(FIRST_STAGE), *common
+    cores, frames = args.processes, args.frames
+    first, hard, model = args.run / "a", args.run / "hard.npy", args.run / "first.onnx"
+    common = ("--frames", frames, "--batch", args.batch, "--rate", args.rate)
+    with Processes() as processes:
+        renderers = processes.start(
+            "generate", "train", "--count", 40_000, "--out", frames, "--processes", cores, nice=5
         )
-        time.sleep(max(left(MINE_AT) * 60, 0))
-        hard = args.run / "hard.npy"
-        run("export", first / "last.pt", args.run / "first.onnx", "--min-score", 0.5)
-        run(
-            "mine", args.run / "first.onnx", hard, "--frames", args.frames, "--score", 0.2,
-            "--limit", MINED_FRAMES, "--threads", max(args.processes * 2 // 5, 1),
+        while ready(frames) < args.first_shards:
+            time.sleep(0.5)
+            until(FIRST_STAGE)
+            if renderers.poll() is not None:
+                raise subprocess.CalledProcessError(renderers.returncode, renderers.args)
+        print(f"{(time.monotonic() - begun):.0f} s: {ready(frames)} shards", flush=True)
+        learning = processes.start(
+            "train", "--run", first, "--fall", 0, "--workers", max(cores * 2 // 3, 1),
+            "--minutes", until(FIRST_STAGE), *common,
         )  # fmt: skip
-        if learning.wait():
-            raise subprocess.CalledProcessError(learning.returncode, "train")
-    finally:
-        os.killpg(renderers.pid, signal.SIGKILL)
-        renderers.wait()
-    print(f"{(time.monotonic() - begun):.0f} s: {cut_off(args.frames)} shards", flush=True)
-    last = start(
-        "train", "--run", args.run / "b", "--start", first / "last.pt", "--hard", hard, "--calm", "--wide", 0.6,
-        "--seed", 2, "--workers", max(args.processes - 1, 1), "--minutes", left(1 - LAST_SHARE), *common,
-    )  # fmt: skip
-    frames = open_frames(args.frames / "train")
-    (args.run / "train.json").write_text(describe("train", frames.seeds, frames.truths) + "\n")
-    if last.wait():
-        raise subprocess.CalledProcessError(last.returncode, "train")
+        time.sleep(until(MINE_AT) * 60)
+        finish(processes.start("export", first / "last.pt", model, "--min-score", 0.5))
+        finish(processes.start(
+            "mine", model, hard, "--frames", frames, "--score", 0.2,
+            "--limit", MINED_FRAMES, "--threads", max(cores * 2 // 5, 1),
+        ))  # fmt: skip
+        finish(learning)
+        processes.end(renderers)
+        print(f"{(time.monotonic() - begun):.0f} s: {cut_off(frames)} shards", flush=True)
+        last = processes.start(
+            "train", "--run", args.run / "b", "--start", first / "last.pt", "--hard", hard, "--calm", "--wide", 0.6,
+            "--seed", 2, "--workers", max(cores - 1, 1), "--minutes", until(1 - LAST_SHARE), *common,
+        )  # fmt: skip
+        opened = open_frames(frames / "train")
+        (args.run / "train.json").write_text(describe("train", opened.seeds, opened.truths) + "\n")
+        finish(last)
 
 
 if __name__ == "__main__":

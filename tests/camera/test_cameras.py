@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import socket
 import subprocess
 import threading
@@ -19,8 +18,6 @@ from agent.clock import SystemClock
 from agent.drivers.camera.base import CameraOptions, Frame, FrameSource
 from agent.drivers.camera.mjpeg import digest_answer
 from agent.drivers.camera.open import make_source, open_camera
-from agent.drivers.camera.pace import Pace
-from agent.drivers.camera.source import Grabber, LiveSource
 from agent.drivers.camera.url import parse
 from agent.errors import ConfigError, InputError, SensorUnavailable, UnsupportedError
 from agent.transport.base import EndOfData
@@ -34,7 +31,6 @@ from support.gst import rtsp_server
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from numpy.typing import NDArray
 
 FAST = CameraOptions(fps=60.0, stall_s=0.5)
 
@@ -270,79 +266,6 @@ def test_masks_are_black_before_anybody_sees_the_picture(
     image = next_frame(connect(camera(lambda: iter([part(jpeg(20)), 60.0])).url(), options)).image
     assert image[:, :32].max() == 0
     assert image[:, 36:].min() > 190
-
-
-# ----------------------------------------------------------------------------------------------- ahead of the reader
-
-
-class Stepped(Grabber):
-    """A camera whose pictures cost something to take, and come when the test says so."""
-
-    def __init__(self) -> None:
-        self.come: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self.number = -1
-        self.taken: list[int] = []
-
-    def open(self) -> None:
-        pass
-
-    def grab(self) -> bool:
-        came = self.come.get()
-        self.number += came
-        return came
-
-    def take(self) -> NDArray[np.uint8]:
-        self.taken.append(self.number)
-        return np.full((48, 64, 3), self.number, dtype=np.uint8)
-
-    def abort(self) -> None:
-        self.come.put(item=False)
-
-    def close(self) -> None:
-        pass
-
-
-@pytest.fixture
-def stepped(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Stepped, LiveSource, Callable[..., None]]]:
-    answers: queue.SimpleQueue[bool] = queue.SimpleQueue()  # whether the reader is expected back, picture by picture
-    monkeypatch.setattr(Pace, "ahead", lambda _, __: answers.get())
-    grabber = Stepped()
-    source = LiveSource(grabber, "stepped", FAST, SystemClock())
-    source.open()
-
-    def send(*, expected: bool) -> None:
-        number = source._grabbed
-        answers.put(expected)
-        grabber.come.put(item=True)
-        assert wait_until(lambda: answers.empty() and (not expected or source._slot is not None))
-        assert wait_until(lambda: not expected or (source._slot or (None, None, -1))[2] == number)
-
-    yield grabber, source, send
-    source.close()
-
-
-def test_a_picture_that_came_while_its_reader_was_busy_is_there_when_it_is_expected_back(
-    stepped: tuple[Stepped, LiveSource, Callable[..., None]],
-) -> None:
-    grabber, source, send = stepped
-    for expected in (False, True, True):
-        send(expected=expected)
-    frame = source.read(5.0)
-    assert frame is not None
-    assert (frame.number, int(frame.image[0, 0, 0]), source.counters["dropped"]) == (2, 2, 2)
-    assert grabber.taken == [1, 2], "what came when nobody was expected was not converted"
-
-
-def test_a_reader_that_is_back_early_gets_no_picture_from_before_it_is_due(
-    stepped: tuple[Stepped, LiveSource, Callable[..., None]],
-) -> None:
-    _, source, send = stepped
-    send(expected=True)
-    assert source.read(5.0) is not None
-    send(expected=True)
-    source.fps = 0.1
-    assert source.read(0.0) is None
-    assert source._slot is None
 
 
 # -------------------------------------------------------------------------------------------------- clips and folders

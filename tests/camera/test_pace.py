@@ -58,9 +58,7 @@ class Reader:
                     self.converted += 1
 
 
-@given(
-    busy_s=st.floats(0.1, 1.0), jitter=st.lists(st.floats(0.0, 0.02), min_size=30, max_size=30), phase=st.floats(0, 1)
-)
+@given(busy_s=st.floats(0.1, 1.0), jitter=JITTER, phase=st.floats(0, 1))
 def test_a_reader_that_lags_finds_a_picture_of_the_last_period_and_needs_no_wait(
     busy_s: float, jitter: list[float], phase: float
 ) -> None:
@@ -73,9 +71,7 @@ def test_a_reader_that_lags_finds_a_picture_of_the_last_period_and_needs_no_wait
     assert reader.converted <= 2 * len(jitter) + 1, "at most one beside each that is taken"
 
 
-@given(
-    busy_s=st.floats(0.0, 0.2), jitter=st.lists(st.floats(0.0, 0.02), min_size=30, max_size=30), phase=st.floats(0, 1)
-)
+@given(busy_s=st.floats(0.0, 0.2), jitter=JITTER, phase=st.floats(0, 1))
 def test_a_reader_that_keeps_its_rate_gets_only_fresh_pictures_and_none_is_converted_in_vain(
     busy_s: float, jitter: list[float], phase: float
 ) -> None:

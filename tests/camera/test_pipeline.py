@@ -152,7 +152,8 @@ def test_health_by_time(detector: Detector) -> None:
     assert pipeline.health(100.0).state is SensorState.STARTING
     assert pipeline.health(120.0).state is SensorState.STALE
     assert pipeline.health(120.0, error="unplugged").state is SensorState.UNAVAILABLE
-    pipeline.process(frame(dark_sea(noise=True), 121.0))
+    taken = frame(dark_sea(noise=True), 121.0)
+    pipeline.judge(taken, pipeline.process(taken))
     assert pipeline.health(122.0).state is SensorState.OK
     stale = pipeline.health(140.0)
     assert (stale.state, stale.sentence) == (SensorState.STALE, "no new picture for 19 s")

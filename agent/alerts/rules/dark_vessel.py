@@ -7,7 +7,7 @@ Promises:
 - a vessel whose AIS has gone silent, for longer than its class and speed allow, while the site goes on seeing it, waits
   from its last report on, less two that may have been lost; what the receiver does not hear while it hears nobody
   proves nothing;
-- what has neither moved nor ever sent AIS is not called a vessel: it may be a rock.
+- what has neither made way nor ever sent AIS is not called a vessel: it may be a rock.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """zone-enter: a vessel comes into a zone, or is first seen inside it. Over when it has left.
 
 Promises:
-- what has not moved since it was first seen is inside only when it is deeper than its track's noise could take it: a
+- what has made no way since it was first seen is inside only when it is deeper than its track's noise could take it: a
   buoy on the border enters nothing, a vessel found at anchor well inside is told of at once.
 """
 

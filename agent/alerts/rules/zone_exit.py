@@ -1,7 +1,7 @@
 """zone-exit: a vessel that was inside a zone leaves it. Over after `hold_s`, or when it comes back.
 
 Promises:
-- what has not moved since it was first seen has not left anything: a buoy on the border stays where it is.
+- what has made no way since it was first seen has not left anything: a buoy on the border stays where it is.
 """
 
 from __future__ import annotations

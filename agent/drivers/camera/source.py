@@ -80,6 +80,7 @@ class LiveSource(FrameSource):
         self._grabbed = 0
         self._undecodable = 0
         self._handed = -1  # number of the picture handed out last
+        self._emptied = 0  # how often the slot was taken or given up
         self._last_new = 0.0  # monotonic time of the last grab
         self._pace = Pace(options.fps)
         self._broken_since: float | None = None
@@ -109,6 +110,7 @@ class LiveSource(FrameSource):
             due = self._pace.due_s
             if due > now and not self._grabber.cheap:
                 self._slot = None  # converted for a reader that lagged, and would be old by then
+                self._emptied += 1
             if due > end:
                 self._changed.wait_for(self._over, max(0.0, end - time.monotonic()))
                 self._raise_if_over()
@@ -124,6 +126,7 @@ class LiveSource(FrameSource):
                     self._raise_if_stalled()
                     return None
                 self._wanted = False
+                self._emptied += 1
                 self.counters["dropped"] += got[2] - self._handed - 1
                 self._handed = got[2]
             image = decoded(got[0])
@@ -205,12 +208,14 @@ class LiveSource(FrameSource):
         with self._changed:
             self._pace.came(now)
             wanted = self._wanted or self._grabber.cheap or self._pace.ahead(now)
+            emptied = self._emptied
         if not wanted:
             return
         picture = self._grabber.take()
         with self._changed:
-            self._slot = (picture, at, number)
-            self._changed.notify_all()
+            if self._emptied == emptied or self._grabber.cheap:  # else the reader has been here since: this one is old
+                self._slot = (picture, at, number)
+                self._changed.notify_all()
 
 
 class StepSource(FrameSource):
