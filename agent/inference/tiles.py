@@ -31,7 +31,7 @@ OVERLAP = 0.2  # of a tile's side
 TILE_PX = 640  # tiles for models of fixed size: with them small COCO models see vessels of 500 px^2
 _REDUCTION_MAX = 1.25  # a picture reduced by less needs no tiles
 _FINER = 1.25  # a view that is reduced by so much less counts as finer
-_TINY_PX = 8.0  # the longer side of a box, in pixels that the model saw
+_TINY_PX = 12.0  # the longer side of a box, in pixels that the model saw
 _EDGE_SHARE = 0.04  # of a view's side: boxes of cut vessels end this near to its border
 
 
