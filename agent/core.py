@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from agent.messages import Effect, Event
 
 FORMAT = "vigia-core"
-VERSION = 7
+VERSION = 8
 AIS_NEAR_S = AIS_FRESH_S + 60.0  # how long a station's extrapolated place still counts against "no AIS here"
 
 

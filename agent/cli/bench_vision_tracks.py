@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agent.config.schema import Tracking
+from agent.fusion.camera import sight_settings
 from agent.messages import Box
-from agent.tracking.sight import Settings, SightTracker
+from agent.tracking.sight import SightTracker
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -115,17 +116,9 @@ def _false_boxes(rng: np.random.Generator, down: float) -> Rows:
     return [[*row, float(np.clip(rng.normal(0.35, 0.12), 0.1, 0.9))] for row in corners.tolist()]
 
 
-def _settings() -> Settings:
-    keys = Tracking()
-    return Settings(
-        high=keys.camera_min_score, low=keys.camera_low_score, hits=keys.camera_confirm_hits,
-        looks=keys.camera_confirm_looks,
-    )  # fmt: skip
-
-
 def ours(sequence: Sequence) -> list[Rows]:
     """Our tracks' boxes with identities: each box has a label of its own, and a track's classes list those it had."""
-    tracker = SightTracker(_settings())
+    tracker = SightTracker(sight_settings(Tracking()))
     identities: dict[str, int] = {}
     out: list[Rows] = []
     for i, (rows, shift_px) in enumerate(zip(sequence.boxes, sequence.shifts_px, strict=True)):
@@ -152,7 +145,7 @@ def _us_a_look(sequences: list[Sequence]) -> float:
     for _ in range(3):
         start = time.thread_time()
         for sequence, boxes in zip(sequences, looks, strict=True):
-            tracker = SightTracker(_settings())
+            tracker = SightTracker(sight_settings(Tracking()))
             for i, shift_px in enumerate(sequence.shifts_px):
                 tracker.look(i / LOOKS_A_SECOND, boxes[i], WIDTH, shift_px)
         spent.append(time.thread_time() - start)

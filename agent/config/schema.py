@@ -100,6 +100,7 @@ class Tracking(Table):
     camera_min_score: Annotated[float, Field(ge=0.0, le=1.0)] = 0.35
     camera_class_scores: dict[str, Annotated[float, Field(ge=0.0, le=1.0)]] = {}  # the same for single labels
     camera_low_score: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2  # goes on with a confirmed track, starts none
+    camera_standing_score: Annotated[float, Field(ge=0.0, le=1.0)] = 0.55  # mean that confirms what does not move
     camera_confirm_hits: Annotated[int, Field(ge=1, le=20)] = 3  # M of ...
     camera_confirm_looks: Annotated[int, Field(ge=1, le=30)] = 5  # ... N looks confirm a vessel in the picture
     camera_range_m: Positive = 3000.0  # beyond it a camera gives a bearing only

@@ -28,7 +28,7 @@ from agent.tracking.sight import Settings, SightTracker
 from agent.vocabulary import means_vessel
 
 if TYPE_CHECKING:
-    from agent.config.schema import Config
+    from agent.config.schema import Config, Tracking
     from agent.messages import Box, Detections
     from agent.tracking.sight import Sighting
 
@@ -49,10 +49,7 @@ class Cameras:
         t = config.tracking
         self._scores = {k.lower(): v for k, v in t.camera_class_scores.items()}
         self._min_score = t.camera_min_score
-        low = min(t.camera_low_score, t.camera_min_score)
-        self._sight = Settings(
-            high=t.camera_min_score, low=low, hits=t.camera_confirm_hits, looks=t.camera_confirm_looks
-        )
+        self._sight = sight_settings(t)
         self._trackers: dict[str, SightTracker] = {}
         self._max_range_m = config.tracking.camera_range_m
         self._poses: dict[str, CameraPose] = {}
@@ -105,6 +102,14 @@ class Cameras:
             range_m=found[0] if found else None, sigma_range_m=found[1] if found else None,
             class_=sighting.classes[0][0], confidence=box.score, classes=sighting.classes,
         )  # fmt: skip
+
+
+def sight_settings(keys: Tracking) -> Settings:
+    """What of `[tracking]` the tracks in a camera's picture are made by."""
+    return Settings(
+        high=keys.camera_min_score, low=min(keys.camera_low_score, keys.camera_min_score),
+        standing=keys.camera_standing_score, hits=keys.camera_confirm_hits, looks=keys.camera_confirm_looks,
+    )  # fmt: skip
 
 
 def one_each(boxes: list[Box]) -> list[Box]:

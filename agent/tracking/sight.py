@@ -3,6 +3,8 @@
 Promises:
 - only boxes of tracks that were once seen in M of N looks running leave (`Settings`); a box of a confirmed track may be
   weaker than one that starts a track, but never below `low`;
+- what is faint and stands still is not confirmed, however often it is seen: burnt-in text, drops on the lens and reeds
+  score as a far boat does, and only that they never move tells them apart (`Settings.standing`);
 - a confirmed track outlives ten seconds without a box; after N looks without one its second box leaves, not its first;
 - a box belongs to at most one track and a track takes at most one box a look; strong boxes choose first (two stages, as
   in ByteTrack, but on centres and log-size: boxes of distant boats are a few pixels high and do not overlap between
@@ -25,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agent.tracking.association import assign
+from agent.tracking.motion import Motion
 
 if TYPE_CHECKING:
     from agent.messages import Box
@@ -37,15 +40,20 @@ _SIZE_SHARE, _SIZE_PX = 0.2, 0.5  # one sigma of width and height: of their loga
 _SIZE_GAIN = 0.2
 _GATE = 20.0  # squared sigmas, four degrees of freedom: boxes have longer tails than a normal distribution
 _CLASS_MEMORY = 0.9
+_SCORE_MEMORY = 0.98  # long: what stands there for hours must not pass by its best ten looks
 _LOST_S = 10.0  # whatever the count of looks: a track older than this is another vessel by now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """`high`: score that starts a track, `low`: that continues a confirmed one; M = `hits` of N = `looks`."""
+    """`high`: score that starts a track, `low`: that continues a confirmed one; M = `hits` of N = `looks`.
+
+    `standing`: mean score from which on a thing is confirmed that has not been seen to move.
+    """
 
     high: float
     low: float
+    standing: float
     hits: int
     looks: int
 
@@ -86,6 +94,9 @@ class _Track:
     at_s: float  # of its last box
     bits: int
     confirmed: bool
+    motion: Motion
+    score: float  # sums over its boxes, of what they score and of how many they are
+    boxes: float
     classes: dict[str, float] = field(default_factory=dict)
 
 
@@ -127,7 +138,7 @@ class SightTracker:
             track.bits = (track.bits << 1 | (box is not None)) & mask
             if box is not None:
                 _update(track, box, at_s, scale, shift_px)
-                track.confirmed |= track.bits.bit_count() >= s.hits
+                track.confirmed |= track.bits.bit_count() >= s.hits and _believed(track, s.standing, scale)
                 if track.confirmed and (track.bits > 1 or s.hits <= 1):  # one box after a long gap may be a wave
                     seen.append(Sighting(box=box, classes=_shares(track.classes)))
         self._tracks = [t for t in self._tracks if t.bits or t.confirmed]
@@ -144,7 +155,19 @@ class SightTracker:
         return [
             self._at_s,
             [
-                [_axis(t.x), _axis(t.y), t.width, t.height, t.at_s, t.bits, t.confirmed, list(t.classes.items())]
+                [
+                    _axis(t.x),
+                    _axis(t.y),
+                    t.width,
+                    t.height,
+                    t.at_s,
+                    t.bits,
+                    t.confirmed,
+                    t.motion.row(),
+                    t.score,
+                    t.boxes,
+                    list(t.classes.items()),
+                ]
                 for t in self._tracks
             ],
         ]
@@ -153,8 +176,20 @@ class SightTracker:
         """Take over what `state` was made of."""
         self._at_s, rows = data
         self._tracks = [
-            _Track(_Axis(*x), _Axis(*y), wide, high, at_s, bits, confirmed, {str(k): float(v) for k, v in classes})
-            for x, y, wide, high, at_s, bits, confirmed, classes in rows
+            _Track(
+                _Axis(*x),
+                _Axis(*y),
+                wide,
+                high,
+                at_s,
+                bits,
+                confirmed,
+                Motion.of(motion),
+                score,
+                boxes,
+                {str(k): float(v) for k, v in classes},
+            )
+            for x, y, wide, high, at_s, bits, confirmed, motion, score, boxes, classes in rows
         ]
 
 
@@ -205,6 +240,13 @@ def _cost(track: _Track, measured: tuple[float, float, float, float, float, floa
     return d2 + spread, _GATE + spread
 
 
+def _believed(track: _Track, standing: float, scale: float) -> bool:
+    """Whether it looks like a vessel, or moves as one: what stands and is faint is text, a drop or a reed."""
+    return track.score >= standing * track.boxes or track.motion.moves(
+        math.exp(track.width), math.exp(track.height), scale
+    )
+
+
 def _update(track: _Track, box: Box, at_s: float, scale: float, shift_px: float) -> None:
     x, y, sigma_x, sigma_y, wide, high = _measured(box, scale, shift_px)
     track.x.update(x, sigma_x)
@@ -212,6 +254,9 @@ def _update(track: _Track, box: Box, at_s: float, scale: float, shift_px: float)
     track.width += _SIZE_GAIN * (wide - track.width)
     track.height += _SIZE_GAIN * (high - track.height)
     track.at_s = at_s
+    if not track.confirmed:
+        track.motion.add(at_s, x, y, (wide + high) / 2.0)
+    track.score, track.boxes = track.score * _SCORE_MEMORY + box.score, track.boxes * _SCORE_MEMORY + 1.0
     track.classes = {k: v * _CLASS_MEMORY for k, v in track.classes.items()}
     label = box.label.lower()
     track.classes[label] = track.classes.get(label, 0.0) + box.score
@@ -221,10 +266,13 @@ def _born(box: Box, at_s: float, scale: float, shift_px: float) -> _Track:
     x, y, sigma_x, sigma_y, wide, high = _measured(box, scale, shift_px)
     speed_x = _ACROSS_PX_S * scale + _SPEED_SHARE * math.exp(wide)
     speed_y = _DOWN_PX_S * scale + _SPEED_SHARE * math.exp(high)
+    motion = Motion(at_s, x, y, (wide + high) / 2.0)
+    motion.add(at_s, x, y, (wide + high) / 2.0)
     return _Track(
         _Axis(x, 0.0, sigma_x * sigma_x, 0.0, speed_x * speed_x),
         _Axis(y, 0.0, sigma_y * sigma_y, 0.0, speed_y * speed_y),
-        wide, high, at_s, 1, confirmed=False, classes={box.label.lower(): box.score},
+        wide, high, at_s, 1, confirmed=False, motion=motion, score=box.score, boxes=1.0,
+        classes={box.label.lower(): box.score},
     )  # fmt: skip
 
 

@@ -24,11 +24,11 @@ import numpy as np
 
 from agent.config.schema import Tracking
 from agent.drivers.camera.base import CameraOptions, Frame
-from agent.fusion.camera import one_each
+from agent.fusion.camera import one_each, sight_settings
 from agent.inference.load import load_detector
 from agent.messages import Stamp
 from agent.perception.camera import CameraPipeline
-from agent.tracking.sight import Settings, SightTracker
+from agent.tracking.sight import SightTracker
 from agent.vocabulary import means_vessel
 from hardware_sim.nightly import poisson_upper
 from hardware_sim.render.renderer import DETAILS, Renderer
@@ -109,13 +109,7 @@ def watched(detector: Detector, pose: CameraPose, conditions: Conditions, looks:
 
 def false_tracks(seen: list[Detections]) -> int:
     """How many tracks the core confirms: each box gets a name of its own, and a track knows the names of its boxes."""
-    keys = Tracking()
-    tracker = SightTracker(
-        Settings(
-            high=keys.camera_min_score, low=min(keys.camera_low_score, keys.camera_min_score),
-            hits=keys.camera_confirm_hits, looks=keys.camera_confirm_looks,
-        )
-    )  # fmt: skip
+    tracker = SightTracker(sight_settings(Tracking()))
     known: list[set[str]] = []
     for i, d in enumerate(seen):
         vessels = one_each([b for b in d.boxes if means_vessel(b.label)])

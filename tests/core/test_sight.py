@@ -16,7 +16,7 @@ from agent.fusion.camera import Cameras
 from agent.messages import Box, Detections
 from agent.tracking.sight import Settings, SightTracker
 
-SETTINGS = Settings(high=0.35, low=0.2, hits=3, looks=5)
+SETTINGS = Settings(high=0.35, low=0.2, standing=0.55, hits=3, looks=5)
 
 
 def box(x: float, y: float, *, score: float = 0.6, wide: float = 20.0, high: float = 6.0, label: str = "boat") -> Box:
@@ -45,6 +45,31 @@ def test_waves_that_flash_here_and_there_are_never_confirmed() -> None:
     rng = np.random.default_rng(1)
     looks = [tuple(box(rng.uniform(0, 1280), rng.uniform(300, 700)) for _ in range(2)) for _ in range(1200)]
     assert sum(seen(SightTracker(SETTINGS), looks)) <= 6, "of 2,400 false boxes in ten minutes, all of one size"
+
+
+def wandering(seed: int, looks: int, *, drift_px: float = 0.0, growth: float = 0.0, score: float = 0.45) -> list[Any]:
+    """A faint thing of 20 x 6 px whose box wanders by half a pixel: `drift_px` across, `growth` of size a look."""
+    rng = np.random.default_rng(seed)
+    out: list[Any] = []
+    for i in range(looks):
+        x, y = 300 + drift_px * i + rng.normal(0, 0.5), 300 + rng.normal(0, 0.3)
+        factor = (1.0 + growth) ** i * np.exp(rng.normal(0, 0.03))
+        out.append((box(x, y, score=score + rng.normal(0, 0.04), wide=20 * factor, high=6 * factor),))
+    return out
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_faint_and_stands_still_is_never_confirmed_and_what_moves_or_comes_on_is(seed: int) -> None:
+    assert sum(seen(SightTracker(SETTINGS), wandering(seed, 1200))) == 0, "ten minutes of a name plate"
+    assert sum(seen(SightTracker(SETTINGS), wandering(seed, 20, drift_px=2.0))) >= 12
+    assert sum(seen(SightTracker(SETTINGS), wandering(seed, 60, drift_px=0.3))) >= 20
+    assert sum(seen(SightTracker(SETTINGS), wandering(seed, 60, growth=0.015))) >= 20, "it comes straight on"
+    assert sum(seen(SightTracker(SETTINGS), wandering(seed, 20, score=0.7))) == 18, "a moored boat seen well"
+
+
+def test_a_swinging_mast_moves_nothing_that_is_fixed_to_the_lens() -> None:
+    shifts = [9.0 * np.sin(1.1 * i) for i in range(600)]
+    assert sum(seen(SightTracker(SETTINGS), wandering(1, 600), shifts=shifts)) == 0
 
 
 def test_two_boats_that_pass_each_other_stay_two() -> None:
@@ -136,8 +161,11 @@ def bearings(cameras: Cameras, looks: list[Detections]) -> list[int]:
 def test_a_replay_may_change_thresholds_and_confirmation() -> None:
     looks = [detections(i, box(640, 400, score=0.3, label="sailing")) for i in range(6)]
     assert bearings(Cameras(config()), looks) == [0] * 6
-    assert bearings(Cameras(config(camera_min_score=0.25)), looks) == [0, 0, 1, 1, 1, 1]
-    assert bearings(Cameras(config(camera_class_scores={"sailing": 0.25})), looks) == [0, 0, 1, 1, 1, 1]
+    assert bearings(Cameras(config(camera_min_score=0.25)), looks) == [0] * 6, "faint, and it stands still"
+    more: dict[str, Any] = {"camera_min_score": 0.25, "camera_standing_score": 0.28}
+    assert bearings(Cameras(config(**more)), looks) == [0, 0, 1, 1, 1, 1]
+    more = {"camera_class_scores": {"sailing": 0.25}, "camera_standing_score": 0.38}
+    assert bearings(Cameras(config(**more)), looks) == [0, 0, 1, 1, 1, 1]
     assert bearings(Cameras(config(camera_class_scores={"fishing": 0.25})), looks) == [0] * 6
     assert bearings(Cameras(config(camera_min_score=0.25, camera_confirm_hits=1)), looks) == [1] * 6
 
