@@ -62,7 +62,6 @@ class Core:
         self._cameras = Cameras(config)
         self._picture = Picture(config)
         self._book = AlertBook(make_rules(config, self._picture.frame), exercise=config.site.exercise)
-        self._ais_heard: dict[str, float] = {}
         self._sensors: dict[str, SensorState] = {}
         self._digest = ""
         self._now_s = 0.0
@@ -105,7 +104,6 @@ class Core:
             case TrackReport():
                 self._picture.reports.hear(event)
             case Ais():
-                self._ais_heard[event.source] = max(event.at_s, self._ais_heard.get(event.source, event.at_s))
                 self._picture.ais.hear(event, AIS_HEALTHY_S)
             case SensorHealth():
                 self._sensors[event.source] = event.state
@@ -131,8 +129,8 @@ class Core:
         kinds = {k.track.id: k.kinds for k in known}
         vessels = [self._picture.vessels.vessel_of(s.id) for s in stations]
         return Scene(
-            now_s=now_s, ais_heard=tuple(self._ais_heard.items()), ais_alive_s=ais.alive_s,
-            ais_reach_m=ais.reach_m(now_s), ais_place=x[:, :2], ais_vessel=np.array(vessels, dtype=np.int64),
+            now_s=now_s, receivers=tuple(ais.receivers.values()), ais_reach_m=ais.reach_m(now_s),
+            ais_place=x[:, :2], ais_vessel=np.array(vessels, dtype=np.int64),
             ais_explained=np.array([kinds.get(v, 1) > 1 for v in vessels], dtype=np.bool_), ais_gate_m=self._gate_m,
             sensor_states=self._sensors,
         )  # fmt: skip
@@ -144,7 +142,7 @@ class Core:
     def state(self) -> bytes:
         """The checkpoint: CBOR `[format, version, crc32, body]`."""
         body = cbor2.dumps([
-            self._now_s, self._digest, list(self._ais_heard.items()), [[n, s.value] for n, s in self._sensors.items()],
+            self._now_s, self._digest, [[n, s.value] for n, s in self._sensors.items()],
             self._picture.state(), self._book.state(), self._cameras.state(), self._origin,
         ])  # fmt: skip
         return cbor2.dumps([FORMAT, VERSION, zlib.crc32(body), body])
@@ -161,14 +159,15 @@ class Core:
         body = _body(data)
         core = cls(config)
         try:
-            core._now_s, core._digest, heard, sensors, picture, book, cameras, origin = cbor2.loads(body)
+            core._now_s, core._digest, sensors, picture, book, cameras, origin = cbor2.loads(body)
             if origin != core._origin:
                 raise InputError("the checkpoint was made at another place: its tracks would stand where nobody is")
             # a sensor that has been taken out of the configuration says nothing any more, good or bad
             named = {s.name for s in config.sensor}
-            core._ais_heard = {n: t for n, t in heard if not named or n in named}
             core._sensors = {n: SensorState(s) for n, s in sensors if not named or n in named}
             core._picture.restore(picture)
+            if named:
+                core._picture.ais.keep(named)
             core._book.restore(book)
             core._cameras.restore(cameras)
         except (TypeError, ValueError, KeyError, IndexError, cbor2.CBORDecodeError) as e:

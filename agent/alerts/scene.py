@@ -1,7 +1,8 @@
-"""What the rules may look at besides one vessel: the time, the AIS receiver, the sensors' health."""
+"""What the rules may look at besides one vessel: the time, the AIS receivers, the sensors' health."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,23 @@ from agent.messages import SensorState
 
 if TYPE_CHECKING:
     from agent.fusion.picture import Known
+    from agent.fusion.receivers import Receiver
     from agent.tracking.arrays import Bools, Floats, Ints
 
+AS_FAR = 1.5  # who hears vessels this many times as far in a direction as another one hears there for it, too
 DEAD_STATES = (SensorState.UNAVAILABLE, SensorState.UNSUPPORTED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """Of the receivers that would hear one vessel: for how long one of them has listened since it last reported.
+
+    `reach_m`: how far those that are heard now have lately heard a station; `missing`: their names if none is heard.
+    """
+
+    for_s: float
+    reach_m: float
+    missing: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,13 +36,12 @@ class Scene:
     """One tick. `ais_*` arrays: one row per AIS station heard lately, at its extrapolated place.
 
     `ais_vessel`: id of the vessel it belongs to; `ais_explained`: whether that vessel has an echo of its own.
-    `ais_heard`: newest message of each receiver; `ais_alive_s`: since when one of them has been heard without a gap.
+    `receivers`: those that have ever been heard; `ais_reach_m`: the farthest station that each has heard lately.
     """
 
     now_s: float
-    ais_heard: tuple[tuple[str, float], ...]
-    ais_alive_s: float
-    ais_reach_m: float
+    receivers: tuple[Receiver, ...]
+    ais_reach_m: dict[str, float]
     ais_place: Floats
     ais_vessel: Ints
     ais_explained: Bools
@@ -36,19 +50,46 @@ class Scene:
 
     def ais_failure(self, healthy_s: float) -> str | None:
         """Why nothing follows from the absence of AIS now; None when the receiver is heard."""
-        if not self.ais_heard:
+        if not self.receivers:
             return "no AIS receiver has been heard yet"
-        alive = [n for n, _ in self.ais_heard if self.sensor_states.get(n) not in DEAD_STATES]
+        alive = [r for r in self.receivers if self._works(r)]
         if not alive:
-            return f"the AIS receiver {self.ais_heard[0][0]} is not available"
-        last = max(at for n, at in self.ais_heard if n in alive)
-        if self.now_s - last > healthy_s:
+            return f"the AIS receiver {self.receivers[0].name} is not available"
+        if not any(self._heard(r, healthy_s) for r in alive):
             return f"the AIS receiver has been silent for more than {healthy_s:.0f} s"
         return None
 
     def ais_dead(self) -> bool:
         """Whether every receiver that was ever heard is known to be broken: "without AIS" means nothing then."""
-        return bool(self.ais_heard) and all(self.sensor_states.get(n) in DEAD_STATES for n, _ in self.ais_heard)
+        return bool(self.receivers) and not any(self._works(r) for r in self.receivers)
+
+    def ais_listening(self, k: Known, healthy_s: float) -> Listening:
+        """How those receivers listen that would hear this vessel if it sent."""
+        able = self._able(k)
+        heard = [r for r in able if self._works(r) and self._heard(r, healthy_s)]
+        spans = [self.now_s - max(r.alive_s, k.ais_last_s) for r in heard]
+        # who heard it last may have listened in vain before falling silent
+        spans += [r.heard_s - max(r.alive_s, k.ais_last_s) for r in able if r.name in k.ais_heard_by]
+        return Listening(
+            for_s=max(spans, default=0.0),
+            reach_m=max((self.ais_reach_m[r.name] for r in heard), default=0.0),
+            missing=() if heard else tuple(r.name for r in able),
+        )
+
+    def _able(self, k: Known) -> list[Receiver]:
+        """Those that heard it last; of a vessel that none has heard, those that hear as far in its direction."""
+        last = [r for r in self.receivers if r.name in k.ais_heard_by]
+        if last or len(self.receivers) == 1:
+            return last or list(self.receivers)
+        covers = [r.cover_m(k.state[0], k.state[1]) for r in self.receivers]
+        enough_m = min(math.hypot(k.state[0], k.state[1]), max(covers, default=0.0) / AS_FAR)
+        return [r for r, cover_m in zip(self.receivers, covers, strict=True) if cover_m >= enough_m]
+
+    def _works(self, r: Receiver) -> bool:
+        return self.sensor_states.get(r.name) not in DEAD_STATES
+
+    def _heard(self, r: Receiver, healthy_s: float) -> bool:
+        return self.now_s - r.heard_s <= healthy_s
 
     def ais_near(self, k: Known, within_m: float) -> bool:
         """Whether an AIS station may be this vessel: one without an echo within `within_m`, or any in fusion's gate."""

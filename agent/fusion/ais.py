@@ -4,20 +4,21 @@ Promises:
 - a vessel is known from its first position report to `lost_after_s` after its last one, extrapolated in between;
 - a report with speed and course IS the state (the vessel's own GNSS filtered it already); reports without speed are
   filtered here;
-- a station is silent for as long as it sent nothing while the receiver heard others: a gap in all that is heard counts
-  for one interval of the station's at most, however long it was;
+- a station is silent for as long as it sent nothing while a receiver that used to hear it heard others: a gap in all
+  that this receiver hears counts for one interval of the station's at most, however long it was, and what receivers
+  hear that never heard the station proves nothing of it;
 - static data that comes before the first position waits for it; memory is bounded.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from agent.fusion.receivers import Receiver
 from agent.tracking import kalman
 from agent.tracking.arrays import dump, load
 
@@ -36,6 +37,7 @@ SIGMA_SPEED_MPS = 0.5
 SIGMA_NO_SPEED_MPS = 8.0
 HEARD_WINDOW_S = 600.0  # stations heard this lately prove how far the receiver reaches
 MAX_STATIONS = 20_000
+VESSEL_KINDS = ("a", "b")
 MOVING_KINDS = ("a", "b", "sart", "sar")
 SHOWN_KINDS = (*MOVING_KINDS, "aton")  # base stations stand ashore
 # Longest reporting intervals under way and at rest, by class (ITU-R M.1371-5, tables 1 and 2), and the speeds at which
@@ -43,13 +45,15 @@ SHOWN_KINDS = (*MOVING_KINDS, "aton")  # base stations stand ashore
 _UNDER_WAY_S = {"a": (10.0, 1.55), "b": (30.0, 1.03)}
 _AT_REST_S = 180.0
 SILENT_INTERVALS = 6.0  # so many in a row are not lost by chance while others are received ...
-GAP_S = 10.0  # the shortest interval of a class: what is shorter hides nobody's report but by chance
 LOST_INTERVALS = 2.0  # ... but the first ones may have been: silence counts from behind them
 
 
 @dataclass(slots=True, kw_only=True)
 class Station:
-    """What is known of one MMSI. `id` 0 and `x` None before its first position."""
+    """What is known of one MMSI. `id` 0 and `x` None before its first position.
+
+    `heard_by`: each receiver's newest report of its position.
+    """
 
     mmsi: int
     kind: str
@@ -63,6 +67,7 @@ class Station:
     reports: int = 0
     ship_type: int | None = None
     name: str | None = None
+    heard_by: dict[str, float] = field(default_factory=dict)
 
     @property
     def class_(self) -> str | None:
@@ -76,11 +81,30 @@ class Station:
 
         `gaps`: (end, length) of those in which the receiver heard nobody.
         """
+        interval_s = self._interval_s()
+        silent_s = _silent_s(self.t_s, now_s, gaps, interval_s)
+        return silent_s - LOST_INTERVALS * interval_s if silent_s > SILENT_INTERVALS * interval_s else 0.0
+
+    def hearers(self, receivers: dict[str, Receiver]) -> tuple[str, ...]:
+        """The receivers that heard it until its last report, less what they may have missed by chance or in a gap."""
+        longest_s = SILENT_INTERVALS * self._interval_s()
+        return tuple(
+            name for name, at_s in self.heard_by.items()
+            if (r := receivers.get(name)) is not None
+            and _silent_s(at_s, min(self.t_s, r.heard_s), r.gaps, self._interval_s()) <= longest_s
+        )  # fmt: skip
+
+    def _interval_s(self) -> float:
+        """The longest reporting interval of its class at its speed."""
         interval_s, moving_mps = _UNDER_WAY_S.get(self.kind, (_AT_REST_S, 0.0))
         if self.x is None or math.hypot(self.x[2], self.x[3]) <= moving_mps:
             interval_s = _AT_REST_S
-        silent_s = now_s - self.t_s - sum(max(long_s - interval_s, 0.0) for end_s, long_s in gaps if end_s > self.t_s)
-        return silent_s - LOST_INTERVALS * interval_s if silent_s > SILENT_INTERVALS * interval_s else 0.0
+        return interval_s
+
+
+def _silent_s(since_s: float, now_s: float, gaps: Iterable[tuple[float, float]], interval_s: float) -> float:
+    """Time from `since_s` to `now_s`, less the gaps between, each of which counts for one interval at most."""
+    return now_s - since_s - sum(max(long_s - interval_s, 0.0) for end_s, long_s in gaps if end_s > since_s)
 
 
 class AisBook:
@@ -92,17 +116,14 @@ class AisBook:
         self._lost_after_s = lost_after_s
         self._ids = ids
         self.stations: dict[int, Station] = {}
-        self.heard_s = -math.inf  # any station, any message
-        self.alive_s = math.inf  # since when the receiver has been heard without a long gap
-        self.gaps: deque[tuple[float, float]] = deque()  # of more than `GAP_S`: (end, length)
+        self.receivers: dict[str, Receiver] = {}  # those that have ever been heard
 
     def hear(self, m: Ais, healthy_s: float) -> None:
-        """One message. `healthy_s`: a silence of the receiver longer than this is a gap."""
-        if m.at_s - self.heard_s > healthy_s:
-            self.alive_s = m.at_s
-        if GAP_S < m.at_s - self.heard_s < math.inf:
-            self.gaps.append((m.at_s, m.at_s - self.heard_s))
-        self.heard_s = max(self.heard_s, m.at_s)
+        """One message. `healthy_s`: a silence of its receiver longer than this is a gap."""
+        receiver = self.receivers.get(m.source)
+        if receiver is None:
+            receiver = self.receivers[m.source] = Receiver(name=m.source)
+        receiver.hear(m.at_s, healthy_s)
         s = self.stations.get(m.mmsi)
         if s is None:
             if len(self.stations) >= MAX_STATIONS:
@@ -112,12 +133,21 @@ class AisBook:
         s.name = m.name or s.name
         s.ship_type = m.ship_type if m.ship_type is not None else s.ship_type
         if m.lat is not None and m.lon is not None and abs(m.lat) <= 90.0 and abs(m.lon) <= 180.0:
-            self._fix(s, m, *self._frame.to_enu(m.lat, m.lon))
+            east_m, north_m = self._frame.to_enu(m.lat, m.lon)
+            s.heard_by[m.source] = max(m.at_s, s.heard_by.get(m.source, m.at_s))
+            if m.kind in VESSEL_KINDS:
+                receiver.place(m.at_s, east_m, north_m)
+            self._fix(s, m, east_m, north_m)
+
+    def quiet_s(self, s: Station, now_s: float) -> float:
+        """For how long a station has been silent by the receiver that knows best; 0: no longer than it may be."""
+        heard = (self.receivers[name] for name in s.hearers(self.receivers))
+        return max((s.quiet_s(min(now_s, r.heard_s), r.gaps) for r in heard), default=0.0)
 
     def tick(self, now_s: float) -> None:
         """Forget who has been silent for too long, and the gaps of that long ago."""
-        while self.gaps and now_s - self.gaps[0][0] > self._lost_after_s:
-            self.gaps.popleft()
+        for r in self.receivers.values():
+            r.forget(now_s - self._lost_after_s)
         if any(now_s - s.heard_s > self._lost_after_s for s in self.stations.values()):
             self.stations = {k: s for k, s in self.stations.items() if now_s - s.heard_s <= self._lost_after_s}
 
@@ -138,14 +168,21 @@ class AisBook:
         dt = np.array([now_s - s.t_s for s in stations])
         return kalman.predict(x, p, dt, np.full(len(x), self._q))
 
-    def reach_m(self, now_s: float) -> float:
-        """The farthest station heard lately; 0 when none was."""
-        far = [
-            math.hypot(s.x[0], s.x[1])
-            for s in self.stations.values()
-            if s.x is not None and now_s - s.t_s <= HEARD_WINDOW_S
-        ]
-        return max(far, default=0.0)
+    def reach_m(self, now_s: float) -> dict[str, float]:
+        """The farthest station that each receiver has heard lately; 0 when none was."""
+        far = dict.fromkeys(self.receivers, 0.0)
+        for s in self.stations.values():
+            if s.x is None:
+                continue
+            range_m = math.hypot(s.x[0], s.x[1])
+            for name, at_s in s.heard_by.items():
+                if now_s - at_s <= HEARD_WINDOW_S and range_m > far.get(name, math.inf):
+                    far[name] = range_m
+        return far
+
+    def keep(self, names: Iterable[str]) -> None:
+        """Forget the receivers that are not among `names`: what they heard will never be missed."""
+        self.receivers = {n: r for n, r in self.receivers.items() if n in names}
 
     def _fix(self, s: Station, m: Ais, east_m: float, north_m: float) -> None:
         if s.x is not None and m.at_s < s.t_s:
@@ -188,12 +225,12 @@ class AisBook:
         for s in self.stations.values():
             row = [getattr(s, f.name) for f in fields(Station)]
             rows.append([dump(v) if isinstance(v, np.ndarray) else v for v in row])
-        return [rows, self.heard_s, self.alive_s, [list(g) for g in self.gaps]]
+        return [rows, [r.row() for r in self.receivers.values()]]
 
     def restore(self, data: Any) -> None:
         """Take over what `state` was made of."""
-        rows, self.heard_s, self.alive_s, gaps = data
-        self.gaps = deque((end_s, long_s) for end_s, long_s in gaps)
+        rows, receivers = data
+        self.receivers = {r.name: r for r in map(Receiver.of, receivers)}
         names = [f.name for f in fields(Station)]
         self.stations = {}
         for row in rows:

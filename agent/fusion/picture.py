@@ -42,7 +42,8 @@ class Known:
 
     `kinds`: independent kinds of sensor that see it; `share`: hits among a contact's newest looks (0..1);
     `confirmed_s`: since when it is a track to rely on (inf: not yet); `ais_reports`: position reports of its station;
-    `ais_quiet_s`: for how long that station has been silent (0: not longer than it may be) while the site sees it.
+    `ais_quiet_s`: for how long that station has been silent (0: not longer than it may be) while the site sees it;
+    `ais_heard_by`, `ais_last_s`: of several receivers those that heard its AIS last, and when it last reported.
     """
 
     track: Track
@@ -54,6 +55,8 @@ class Known:
     static: bool
     ais_reports: int
     ais_quiet_s: float = 0.0
+    ais_heard_by: tuple[str, ...] = ()
+    ais_last_s: float = -math.inf
 
     @property
     def sigma_m(self) -> float:
@@ -116,6 +119,9 @@ class Picture:
         self.registrar.look(now_s, contacts, radars, stations, self.stations_x)
         renamed, self.tracker.merged = self.tracker.merged, []
         self.vessels.update(parts, renamed, self._pairing)
+        if len(self.ais.receivers) > 1:
+            for s in stations:
+                self.vessels.heard(s.id, s.hearers(self.ais.receivers), s.t_s)
         build = _Build(self, parts, contacts, stations, targets, now_s)
         known = [build.known(v) for v in self.vessels.all.values()]
         known += [self._bearing_only(t, now_s) for t in self.tracker.bearings.tracks if t.id]
@@ -194,7 +200,6 @@ class _Build:
         self._picture = picture
         self._parts = parts
         self._now_s = now_s
-        self._heard_s = min(now_s, picture.ais.heard_s)  # what a station may have sent since then proves nothing
         row, table = contacts.row, picture.tracker.table
         self._id = contacts.id.tolist()
         self._contact = {t: i for i, t in enumerate(self._id)}
@@ -247,10 +252,11 @@ class _Build:
             track=track, state=tuple(x), kinds=kinds, share=share, hits=hits, confirmed_s=confirmed_s,
             static=static, ais_reports=station.reports if station else 0,
             ais_quiet_s=self._quiet_s(station) if station and self._watched(contact, targets) else 0.0,
+            ais_heard_by=v.heard_by, ais_last_s=v.ais_s,
         )  # fmt: skip
 
     def _quiet_s(self, station: Station) -> float:
-        return station.quiet_s(self._heard_s, self._picture.ais.gaps)
+        return self._picture.ais.quiet_s(station, self._now_s)
 
     def _watched(self, contact: int | None, targets: list[Reported]) -> bool:
         """Whether something besides AIS shows it now."""

@@ -10,6 +10,7 @@ Promises:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,16 @@ SEEN_S = 10.0  # how long a camera counts as seeing a vessel that it has no trac
 
 @dataclass(slots=True, kw_only=True)
 class Vessel:
-    """`members`: ids of sensor tracks, oldest first; `seen`: cameras without a track of it that showed it, and when."""
+    """`members`: ids of sensor tracks, oldest first; `seen`: cameras without a track of it that showed it, and when.
+
+    `heard_by`, `ais_s`: the AIS receivers that heard it last, and its last report; kept when its station is forgotten.
+    """
 
     id: int
     members: list[int]
     seen: dict[str, float] = field(default_factory=dict)
+    heard_by: tuple[str, ...] = ()
+    ais_s: float = -math.inf
 
 
 class Vessels:
@@ -59,6 +65,11 @@ class Vessels:
         """A camera showed this vessel where it was expected."""
         if vessel_id in self.all:
             self.all[vessel_id].seen[camera] = at_s
+
+    def heard(self, track: int, receivers: tuple[str, ...], at_s: float) -> None:
+        """The AIS receivers that hear this sensor track, and its last report."""
+        v = self.all[self._of[track]]
+        v.heard_by, v.ais_s = receivers, at_s
 
     def vessel_of(self, track: int) -> int:
         """The vessel that a sensor track belongs to; 0 for none."""
@@ -143,6 +154,8 @@ class Vessels:
         older, younger = (a, b) if a.id < b.id else (b, a)
         older.members = sorted(older.members + younger.members)
         older.seen = younger.seen | older.seen
+        if younger.ais_s > older.ais_s:
+            older.heard_by, older.ais_s = younger.heard_by, younger.ais_s
         for t in younger.members:
             self._of[t] = older.id
         del self.all[younger.id]
@@ -152,7 +165,7 @@ class Vessels:
         """For the checkpoint."""
         rows = [[getattr(v, f.name) for f in fields(Vessel)] for v in self.all.values()]
         return [
-            [[i, list(m), list(s.items())] for i, m, s in rows],
+            [[i, list(m), list(s.items()), list(h), at_s] for i, m, s, h, at_s in rows],
             list(self._of.items()),
             [list(m) for m in self.merged],
         ]
@@ -160,7 +173,9 @@ class Vessels:
     def restore(self, data: Any) -> None:
         """Take over what `state` was made of."""
         rows, of, merged = data
-        self.all = {i: Vessel(id=i, members=list(m), seen=dict(s)) for i, m, s in rows}
+        self.all = {
+            i: Vessel(id=i, members=list(m), seen=dict(s), heard_by=tuple(h), ais_s=at_s) for i, m, s, h, at_s in rows
+        }
         self._of = {int(a): int(b) for a, b in of}
         self.merged = [(a, b) for a, b in merged]
 

@@ -189,11 +189,11 @@ def test_a_receiver_taken_out_of_the_configuration_is_forgotten() -> None:
     core = Core(conf)
     for event in events[:300]:
         core.step(event)
-    assert core._ais_heard
+    assert core._picture.ais.receivers
     other = Sensor(name="another", driver="ais", url="udp://127.0.0.1:1")
     after = Core.restore(conf.model_copy(update={"sensor": (other,)}), core.state())
-    assert after._ais_heard == {}
-    assert Core.restore(conf, core.state())._ais_heard == core._ais_heard
+    assert after._picture.ais.receivers == {}
+    assert Core.restore(conf, core.state())._picture.ais.receivers == core._picture.ais.receivers
 
 
 def test_hash_seed_changes_nothing(tmp_path: Path) -> None:

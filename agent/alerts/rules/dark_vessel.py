@@ -3,6 +3,8 @@
 Promises:
 - nothing follows from silence unless the receiver is proven: heard lately, and able to reach as far as the vessel (by a
   station heard that far, or by `ais_reach_m`); otherwise the rule says that it is suspended;
+- of several receivers those count that would hear the vessel: those that heard it last, or else those that hear vessels
+  as far in its direction; while none of them is heard the rule is suspended for it;
 - the wait counts only while the receiver is heard, so that switching it on makes nobody dark;
 - a vessel whose AIS has gone silent, for longer than its class and speed allow, while the site goes on seeing it, waits
   from its last report on, less two that may have been lost; what the receiver does not hear while it hears nobody
@@ -93,8 +95,12 @@ class DarkVessel(Rule[Options]):
         if on:
             return Verdict(on=True)
         range_m = math.hypot(t.east_m, t.north_m)
-        due = min(free_s, scene.now_s - scene.ais_alive_s) >= opts.ais_wait_s
-        reach_m = max(scene.ais_reach_m, opts.ais_reach_m)
+        ears = scene.ais_listening(k, opts.ais_healthy_s)
+        due = min(free_s, ears.for_s) >= opts.ais_wait_s
+        if not due and ears.missing and free_s >= opts.ais_wait_s and vessel:
+            only = " or ".join(ears.missing)
+            return Verdict(on=None, blocked=f"there are vessels whose AIS only {only} would hear, now silent")
+        reach_m = max(ears.reach_m, opts.ais_reach_m)
         if due and range_m > reach_m:
             return Verdict(
                 on=None, blocked=f"AIS is proven to {reach_m / 1000.0:.0f} km only, and vessels are beyond it"
@@ -102,7 +108,7 @@ class DarkVessel(Rule[Options]):
         if not due or not vessel:
             return OFF
         memory["on"] = 1.0
-        heard = f"hears stations to {scene.ais_reach_m / 1000.0:.0f} km" if scene.ais_reach_m else "is heard"
+        heard = f"hears stations to {ears.reach_m / 1000.0:.0f} km" if ears.reach_m else "is heard"
         if quiet:
             text = f"its AIS, MMSI {t.mmsi}, silent for {free_s:.0f} s while it is seen and the AIS receiver {heard}"
             return Verdict(on=True, reasons=(text,), codes=("ais-silent",))
