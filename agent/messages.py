@@ -136,6 +136,9 @@ class Box:
     label: str
 
 
+MOST_BOXES = 300  # so many vessels of one picture are looked at, the best ones: the work grows with their square
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detections:
     """All boxes of one frame, also those below today's threshold: logged, so that a replay can lower it.

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 
 from agent.config.schema import CameraPose
 from agent.geo import range_from_depression, wrap360
-from agent.messages import Bearing, View
+from agent.messages import MOST_BOXES, Bearing, View
 from agent.tracking.sight import Settings, SightTracker
 from agent.vocabulary import means_vessel
 
@@ -36,7 +36,6 @@ SIGMA_TIDE_M = 0.5
 EDGE_PX = 2.0  # a box that touches the lower edge has its water-line outside the picture
 BOX_SHARE = 0.1  # of a box's size: how well its edges are placed
 MAX_RANGE_SHARE = 1.0 / 3.0
-MOST_BOXES = 300  # the work grows with their square
 SAME_WIDTH = 2.5  # boxes of one vessel differ in width by no more than this factor ...
 SAME_SHARE = 0.6  # ... and share this much of the smaller one
 

@@ -5,6 +5,7 @@ Promises:
   reduced whole picture where it is large, and reported once;
 - only boxes of the model's vessel classes leave, down to the logging score, so that a replay can lower the threshold;
   a box whose foot stands in a land mask is counted and dropped: no vessel can be there;
+- boxes beyond the `MOST_BOXES` best of a picture, which fusion does not look at, are logged all the same, and counted;
 - boxes are there before the picture is judged: a verdict takes up to 20 ms and rests on seconds of pictures anyway;
 - the state is the worst of what time, picture, stance, budget and model say, with the evidence in one sentence.
 """
@@ -22,11 +23,12 @@ from agent.errors import ConfigError
 from agent.inference.draw import annotated
 from agent.inference.selfcheck import self_check
 from agent.inference.tiles import find_in
-from agent.messages import Detections, SensorHealth, SensorState
+from agent.messages import MOST_BOXES, Detections, SensorHealth, SensorState
 from agent.perception.crops import CropKeeper
 from agent.perception.look import Look
 from agent.perception.picture import PictureWatch
 from agent.perception.stance import StanceWatch
+from agent.vocabulary import means_vessel
 
 if TYPE_CHECKING:
     from agent.drivers.camera.base import CameraOptions, Frame
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from agent.messages import Box
 
 STALE_S = 15.0
+WILD_S = 10.0  # a detector that draws too many boxes for longer is said to: a flock of gulls has passed by then
 WATCH_S = 0.2  # the picture is judged at most so often: its faults last seconds, and a look costs a millisecond or two
 _JPEG_QUALITY = 75
 
@@ -59,6 +62,8 @@ class CameraPipeline:
         self._frames = 0
         self._cost_s = 0.0  # processor time of the last `process`
         self._on_land = 0
+        self._left_out = 0
+        self._tame_s = math.inf  # of the last picture without too many boxes, or the first one
         self._watched_s = -math.inf
         self._since_s: float | None = None
         self.use(detector)
@@ -94,6 +99,7 @@ class CameraPipeline:
         vessels = [b for b in self._detector.to_boxes(found) if b.label in self._vessels]
         boxes = tuple(b for b in vessels if not self._stands_on_land(b, width, height))
         self._on_land += len(vessels) - len(boxes)
+        self._count_left_out(boxes, at_s)
         shift_px = 0.0 if self.stance is None else self.stance.shift_px(frame.image)
         detections = Detections(
             at_s=at_s, source=self._source, width_px=width, height_px=height, boxes=boxes,
@@ -128,12 +134,28 @@ class CameraPipeline:
             for polygon in self.options.land
         )
 
+    def _count_left_out(self, boxes: tuple[Box, ...], at_s: float) -> None:
+        many = len(boxes) if len(boxes) <= MOST_BOXES else sum(means_vessel(b.label) for b in boxes)
+        self._left_out += max(0, many - MOST_BOXES)
+        if many <= MOST_BOXES or at_s < self._tame_s:
+            self._tame_s = at_s
+
+    @property
+    def _wild(self) -> str:
+        """One sentence when the detector has drawn too many boxes for long."""
+        if self._last is None or self._last.at_s - self._tame_s < WILD_S:
+            return ""
+        return (
+            f"more than {MOST_BOXES} boxes in every picture for {self._last.at_s - self._tame_s:.0f} s, "
+            f"only the best {MOST_BOXES} are looked at: what is before the lens, or does the model fit this camera?"
+        )
+
     def health(self, now_s: float, *, error: str = "") -> SensorHealth:
         """State at `now_s` (logic time) with its evidence; `error`: why the camera is not open, if it is not."""
         if self._since_s is None:
             self._since_s = now_s
         state, sentence = self._judge(now_s, error)
-        counters = [("pictures", float(self._frames))]
+        counters = [("pictures", float(self._frames)), ("boxes_left_out", float(self._left_out))]
         picture = self.watch.state
         if picture is not None:
             counters += [
@@ -169,6 +191,7 @@ class CameraPipeline:
             self._blind or self._detector.unnamed,
             picture.sentence if picture is not None else "",
             self.stance.sentence if self.stance is not None else "",
+            self._wild,
             self.look.sentence,
         )
         worst = next(filter(None, evidence), "")

@@ -13,8 +13,8 @@ from agent.drivers.camera.base import CameraOptions, Frame
 from agent.errors import ConfigError
 from agent.inference.load import load_detector
 from agent.inference.spec import ModelOptions
-from agent.messages import SensorState, Stamp
-from agent.perception.camera import CameraPipeline
+from agent.messages import MOST_BOXES, SensorState, Stamp
+from agent.perception.camera import WILD_S, CameraPipeline
 from agent.perception.picture import PictureWatch
 from inference.blob_model import blob_model, constant_model
 
@@ -131,6 +131,33 @@ def test_what_stands_on_land_is_counted_and_never_logged(tmp_path: Path) -> None
     assert dict(pipeline.health(100.0).counters)["boxes_on_land"] == 1.0
     bare = CameraPipeline(POSE.model_copy(update={"min_score": 0.1}), load_detector(model), "cam")
     assert len(bare.process(frame(np.zeros((64, 64, 3), np.uint8))).boxes) == 2
+
+
+def wild_model(path: Path, boxes: int) -> Detector:
+    """One that draws so many boats in every picture, none over another."""
+    outputs = np.zeros((1, 1000, 6), np.float32)
+    for i in range(boxes):
+        x, y = 2 * (i % 30), 2 * (i // 30)
+        outputs[0, i] = [x, y, x + 1, y + 1, 0.9, 8]
+    return load_detector(constant_model(path, {"o": outputs}))
+
+
+def test_boxes_beyond_the_best_are_logged_counted_and_told_when_they_go_on(tmp_path: Path) -> None:
+    options = POSE.model_copy(update={"min_score": 0.1})
+    image = RNG.integers(40, 90, (64, 64, 3), dtype=np.uint8)
+    wild = CameraPipeline(options, wild_model(tmp_path / "w.onnx", MOST_BOXES + 20), "cam")
+    for k in range(3):
+        assert len(wild.process(frame(image, 100.0 + k)).boxes) == MOST_BOXES + 20
+    assert dict(wild.health(102.0).counters)["boxes_left_out"] == 60.0
+    assert "boxes" not in wild.health(102.0).sentence  # a flock of gulls
+    wild.process(frame(image, 100.0 + WILD_S))
+    told = wild.health(100.0 + WILD_S)
+    assert told.state is SensorState.DEGRADED
+    assert told.sentence.startswith("more than 300 boxes in every picture for 10 s, only the best 300 are looked at")
+    wild.use(wild_model(tmp_path / "t.onnx", MOST_BOXES))
+    assert len(wild.process(frame(image, 101.0 + WILD_S)).boxes) == MOST_BOXES
+    assert wild.health(101.0 + WILD_S).state is SensorState.OK
+    assert dict(wild.health(101.0 + WILD_S).counters)["boxes_left_out"] == 80.0
 
 
 def test_health_names_what_runs_otherwise_than_asked_and_what_the_budget_costs(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agent.config.schema import Config, Sensor, Site, Tracking
-from agent.fusion.camera import MOST_BOXES, Cameras
-from agent.messages import Box, Detections
+from agent.fusion.camera import Cameras
+from agent.messages import MOST_BOXES, Box, Detections
 
 SITE = Site(name="Cabo", lat=43.38, lon=-8.40, height_m=20.0)
 CAMERA = Sensor(name="cam", driver="camera", url="file:///x", options={"bearing_deg": 330.0, "hfov_deg": 40.0})
