@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import faulthandler
 import fcntl
+import gc
 import logging
 import os
 import signal
@@ -64,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
         agent = Agent(configuration.load(directory / LAST_GOOD), directory)
     try:
         agent.start()
+        gc.collect()
+        gc.freeze()  # a full collection, which comes in the middle of a tick, need not walk through all modules
         if rejected is None:
             _keep(directory / LAST_GOOD, loaded.text)
         else:
