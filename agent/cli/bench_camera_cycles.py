@@ -22,8 +22,8 @@ import numpy as np
 
 from agent.cli.bench_cost import pss_mb
 from agent.clock import SystemClock
-from agent.drivers.camera.base import CameraOptions
 from agent.drivers.camera.open import open_camera
+from agent.drivers.camera.options import CameraOptions
 from agent.errors import VigiaError
 from agent.runtime.children import MALLOC
 from agent.transport.base import EndOfData

@@ -19,8 +19,8 @@ import numpy as np
 
 from agent.clock import SystemClock
 from agent.config.schema import Sensor
-from agent.drivers.camera.base import CameraOptions
 from agent.drivers.camera.open import open_camera
+from agent.drivers.camera.options import CameraOptions
 from agent.errors import SensorUnavailable
 from agent.inference.boxes import found, nms
 from agent.inference.detector import FREE_SIZE, Detector

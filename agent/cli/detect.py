@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from pydantic import ValidationError
-
 from agent.errors import InputError, SensorUnavailable, UsageError
 from agent.transport.base import EndOfData
 
@@ -150,8 +148,8 @@ def _one(path: Path, look: _Look, fps: float, target: Path | None) -> None:
 def _video(path: Path, look: _Look, fps: float, target: Path | None) -> None:
     """Every picture of a video, at most `fps` a second of it; the annotated one is MP4 at the same pace."""
     from agent.clock import SystemClock  # noqa: PLC0415 - see run
-    from agent.drivers.camera.base import CameraOptions  # noqa: PLC0415 - see run
     from agent.drivers.camera.open import open_camera  # noqa: PLC0415 - see run
+    from agent.drivers.camera.options import CameraOptions  # noqa: PLC0415 - see run
     from agent.inference.draw import annotated  # noqa: PLC0415 - see run
 
     source = open_camera(f"file://{quote(str(path))}?pace=fast", CameraOptions(fps=fps), SystemClock())
@@ -236,16 +234,15 @@ def _tile(text: str) -> tuple[int, int] | str:
 
 
 def _options(args: argparse.Namespace) -> ModelOptions:
-    from agent.inference.spec import ModelOptions, parse_input  # noqa: PLC0415 - see run
+    from agent.inference.spec import BadOptionError, checked, parse_input  # noqa: PLC0415 - see run
 
     given = {"layout": args.layout, "fit": args.fit, "labels": _labels_argument(args.labels)}
     if args.input is not None:
         given |= parse_input(args.input)
     try:
-        return ModelOptions(**{k: v for k, v in given.items() if v is not None})
-    except ValidationError as e:
-        first = e.errors()[0]
-        raise UsageError(f"--input {args.input}: {first['loc'][0]}: {first['msg']}.") from e
+        return checked({k: v for k, v in given.items() if v is not None})
+    except BadOptionError as e:
+        raise UsageError(f"--input {args.input}: {e}.") from e
 
 
 def _labels_argument(text: str | None) -> str | None:

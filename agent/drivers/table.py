@@ -50,7 +50,7 @@ DRIVERS: dict[str, DriverSpec] = {
     "garmin": DriverSpec("radar", "Garmin xHD", "agent.drivers.radar.garmin:GarminDecoder"),
     "raymarine": DriverSpec("radar", "Raymarine Quantum, RD", "agent.drivers.radar.raymarine:RaymarineDecoder"),
     "furuno": DriverSpec("radar", "Furuno DRS, FAR", "agent.drivers.radar.furuno:FurunoDecoder"),
-    "camera": DriverSpec("camera", "RTSP, MJPEG, V4L2, clips", options="agent.drivers.camera.base:CameraOptions"),
+    "camera": DriverSpec("camera", "RTSP, MJPEG, V4L2, clips", options="agent.drivers.camera.options:CameraOptions"),
 }
 
 

@@ -12,57 +12,63 @@ MODEL.toml stands beside the model under its name (`boats.toml` beside `boats.on
 from __future__ import annotations
 
 import ast
+import dataclasses
+import math
+import re
 import tomllib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from typing import TYPE_CHECKING, Any, Literal
 
 from agent.errors import ConfigError, UnsupportedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
 Fit = Literal["topleft", "centre", "stretch"]
 Order = Literal["rgb", "bgr"]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Numbers = Annotated[tuple[float, ...], Field(min_length=1, max_length=3)]
+Dtype = Literal["float32", "float16", "uint8"]
 
 
-class ModelOptions(BaseModel):
-    """The keys of MODEL.toml, all optional. `input` is a preset of pixel values.
+class BadOptionError(ValueError):
+    """A value that makes no sense: `key`, and what it has to be."""
+
+    def __init__(self, key: str, sentence: str) -> None:
+        super().__init__(f"{key}: {sentence}")
+        self.key = key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptions:
+    """The keys of MODEL.toml, all optional; from outside they come through `checked`. `input`: a preset of values.
 
     `labels`: `coco80`, `coco91`, a list of names, or a text file beside the model. `vessel_labels`: those that mean a
     vessel. `pad`: grey value around a letterboxed picture. `sha256`: of the .onnx file. `min_score`: from here on a box
     is worth showing; `class_scores`: the same for single labels.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     layout: str | None = None
-    input: Literal["rgb01", "rgb255", "bgr01", "bgr255", "imagenet"] | None = None
+    input: str | None = None
     order: Order | None = None
     scale: float | None = None
-    mean: Numbers | None = None
-    std: Numbers | None = None
-    dtype: Literal["float32", "float16", "uint8"] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    dtype: Dtype | None = None
     nhwc: bool | None = None
     fit: Fit | None = None
-    pad: Annotated[int, Field(ge=0, le=255)] | None = None
+    pad: int | None = None
     labels: str | tuple[str, ...] | None = None
     vessel_labels: tuple[str, ...] | None = None
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
-    min_score: Share | None = None
-    class_scores: dict[str, Share] | None = None
-    nms_iou: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    sha256: str | None = None
+    min_score: float | None = None
+    class_scores: dict[str, float] | None = None
+    nms_iou: float | None = None
 
-    @field_validator("std")
-    @classmethod
-    def _not_zero(cls, v: tuple[float, ...] | None) -> tuple[float, ...] | None:
-        if v is not None and not all(v):
-            raise ValueError("std divides: it cannot be 0")
-        return v
+    @property
+    def said(self) -> dict[str, Any]:
+        """What is given, by its key."""
+        values = ((f.name, getattr(self, f.name)) for f in dataclasses.fields(self))
+        return {key: value for key, value in values if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +104,7 @@ def pixels_of(options: ModelOptions, default: Pixels) -> Pixels:
 
 def over(first: ModelOptions, second: ModelOptions) -> ModelOptions:
     """`first` where it says something, else `second`. A preset in `first` also drops the explicit input of `second`."""
-    below = second.model_dump(exclude_none=True)
-    above = first.model_dump(exclude_none=True)
+    below, above = second.said, first.said
     if "input" in above:
         for key in ("order", "scale", "mean", "std"):
             below.pop(key, None)
@@ -122,16 +127,127 @@ def read_model_toml(model: Path) -> tuple[ModelOptions, Path | None]:
 def _parse(path: Path) -> ModelOptions:
     try:
         text = path.read_text(encoding="utf-8")
-        return ModelOptions(**tomllib.loads(text))
+        return checked(tomllib.loads(text))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
         raise ConfigError(f"{path}: not readable as TOML ({e}).") from e
-    except ValidationError as e:
-        first = e.errors()[0]
-        key = str(first["loc"][0]) if first["loc"] else "?"
-        line = next((n for n, s in enumerate(text.splitlines(), 1) if s.split("=")[0].strip() == key), 1)
-        keys = ", ".join(ModelOptions.model_fields)
-        what = f"unknown key; known are {keys}" if first["type"] == "extra_forbidden" else first["msg"]
-        raise ConfigError(f"{path}:{line}: {key}: {what}.") from e
+    except BadOptionError as e:
+        line = next((n for n, s in enumerate(text.splitlines(), 1) if s.split("=")[0].strip() == e.key), 1)
+        raise ConfigError(f"{path}:{line}: {e}.") from e
+
+
+def checked(given: Mapping[str, Any]) -> ModelOptions:
+    """Options from values as TOML or a command line gives them.
+
+    Raises:
+        BadOptionError: an unknown key, or a value of the wrong kind or out of range.
+
+    """
+    for key in given:
+        if key not in _CHECKS:
+            raise BadOptionError(key, f"unknown key; known are {', '.join(_CHECKS)}")
+    values = {}
+    for key, value in given.items():
+        try:
+            values[key] = _CHECKS[key](value)
+        except ValueError as e:
+            raise BadOptionError(key, f"{e}, not {value!r}") from e
+    return ModelOptions(**values)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("has to be a text")  # noqa: TRY004 - a wrong value like all others here
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
+        raise ValueError("has to be a list of texts")
+    return tuple(value)
+
+
+def _one_of(known: Collection[str]) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if value not in known:
+            raise ValueError(f"has to be one of {', '.join(known)}")
+        return str(value)
+
+    return check
+
+
+def _number(value: Any, *, low: float = -math.inf, high: float = math.inf) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("has to be a number")
+    if not low <= value <= high:
+        raise ValueError(f"has to be from {low:g} to {high:g}")
+    return float(value)
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    if not isinstance(value, list | tuple) or not 1 <= len(value) <= 3:
+        raise ValueError("has to be a list of one to three numbers")
+    return tuple(_number(v) for v in value)
+
+
+def _divisors(value: Any) -> tuple[float, ...]:
+    numbers = _numbers(value)
+    if not all(numbers):
+        raise ValueError("divides: it cannot be 0")
+    return numbers
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("has to be true or false")  # noqa: TRY004 - as above
+    return value
+
+
+def _grey(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 255:
+        raise ValueError("has to be a whole number from 0 to 255")
+    return value
+
+
+def _share(value: Any) -> float:
+    return _number(value, low=0.0, high=1.0)
+
+
+def _shares(value: Any) -> dict[str, float]:
+    if not isinstance(value, dict):
+        raise ValueError("has to be a table of labels with their scores")  # noqa: TRY004 - as above
+    return {_text(label): _share(score) for label, score in value.items()}
+
+
+def _inner_share(value: Any) -> float:
+    if not 0.0 < (number := _number(value)) < 1.0:
+        raise ValueError("has to be more than 0 and less than 1")
+    return number
+
+
+def _digest(value: Any) -> str:
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", _text(value)):
+        raise ValueError("has to be 64 hex digits")
+    return str(value)
+
+
+_CHECKS: Mapping[str, Callable[[Any], Any]] = {
+    "layout": _text,
+    "input": _one_of(PRESETS),
+    "order": _one_of(("rgb", "bgr")),
+    "scale": _number,
+    "mean": _numbers,
+    "std": _divisors,
+    "dtype": _one_of(("float32", "float16", "uint8")),
+    "nhwc": _flag,
+    "fit": _one_of(("topleft", "centre", "stretch")),
+    "pad": _grey,
+    "labels": lambda value: value if isinstance(value, str) else _texts(value),
+    "vessel_labels": _texts,
+    "sha256": _digest,
+    "min_score": _share,
+    "class_scores": _shares,
+    "nms_iou": _inner_share,
+}
 
 
 def from_metadata(metadata: Mapping[str, str]) -> ModelOptions:
@@ -178,5 +294,15 @@ def parse_input(text: str) -> dict[str, Any]:
                 f"--input {text}: give one of {', '.join(PRESETS)}, or keys out of {', '.join(sorted(known))} "
                 "such as order=bgr,scale=0.00392."
             )
-        keys[key] = tuple(value.split("/")) if key in {"mean", "std"} else value
+        keys[key] = _typed(key, value)
     return keys
+
+
+def _typed(key: str, value: str) -> Any:
+    """A value of the command line as TOML would have given it; what cannot be one is left to `checked`."""
+    try:
+        if key in {"mean", "std"}:
+            return tuple(float(v) for v in value.split("/"))
+        return float(value) if key == "scale" else {"true": True, "false": False}.get(value.lower(), value)
+    except ValueError:
+        return value

@@ -31,7 +31,8 @@ from agent.perception.stance import StanceWatch
 from agent.vocabulary import means_vessel
 
 if TYPE_CHECKING:
-    from agent.drivers.camera.base import CameraOptions, Frame
+    from agent.drivers.camera.base import Frame
+    from agent.drivers.camera.options import CameraOptions
     from agent.inference.detector import Detector
     from agent.messages import Box
 

@@ -18,7 +18,8 @@ import numpy as np
 from agent.geo import wrap180, wrap360
 
 if TYPE_CHECKING:
-    from agent.drivers.camera.base import U8, CameraOptions
+    from agent.drivers.camera.base import U8
+    from agent.drivers.camera.options import CameraOptions
     from agent.messages import Box
 
 BUDGET_BYTES = 6_000

@@ -18,7 +18,7 @@ from agent.inference.detector import FREE_SIZE, MULTIPLE
 from agent.inference.tiles import TILE_PX, Region, abreast, tiles, whole
 
 if TYPE_CHECKING:
-    from agent.drivers.camera.base import CameraOptions
+    from agent.drivers.camera.options import CameraOptions
 
 WHOLE_PX = 640  # longer side of the reduced whole picture
 STRIP_SHARE = 0.2  # of the picture's width: height of the strip (256 rows of 1280)

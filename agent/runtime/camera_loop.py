@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
-from agent.config.schema import Sensor
-from agent.drivers.camera.base import CameraOptions
 from agent.drivers.camera.clips import ClipKeeper, why_no_clips
 from agent.drivers.camera.open import open_camera
 from agent.errors import VigiaError
@@ -26,8 +24,10 @@ from agent.inference.load import default_model_path, load_detector
 from agent.messages import SensorHealth, SensorState
 from agent.perception.camera import CameraPipeline
 from agent.perception.look import Cue
+from agent.runtime.settings import plain
 
 if TYPE_CHECKING:
+    from agent.drivers.camera.options import CameraOptions
     from agent.inference.detector import Detector
     from agent.runtime.backoff import Backoff
     from agent.runtime.child import Link
@@ -45,13 +45,11 @@ class CameraLoop:
     _model: tuple[Any, ...] = ()  # what the detector in use was loaded from
     _clips: ClipKeeper | None = None  # has a stream of its own, which outlives this one
 
-    def __init__(self, link: Link, site_height_m: float) -> None:
+    def __init__(self, link: Link) -> None:
         cv2.setNumThreads(1)
         self._link = link
-        options = CameraOptions.model_validate(link.sensor.options)
-        if options.height_m is None:
-            options = options.model_copy(update={"height_m": site_height_m})
-        self._options = options
+        self._options: CameraOptions = plain(link.sensor.options)
+        options = self._options
         if CameraLoop._pipeline is None:
             CameraLoop._model = _model_key(options)
             detector = load_detector(options.model, threads=options.threads, providers=options.providers)
@@ -117,8 +115,8 @@ class CameraLoop:
                     self._clip(str(name), float(at_s))
                 case ["pace", _, _, idle_fps]:
                     self._idle_fps = float(idle_fps)
-                case ["swap", sensor]:
-                    self._load(CameraOptions.model_validate(Sensor.model_validate(sensor).options))
+                case ["swap", options]:
+                    self._load(plain(options))
         while not self._loaded.empty():
             self._take(self._loaded.get())
         return self._idle_fps != before

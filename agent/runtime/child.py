@@ -19,15 +19,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.clock import SystemClock
-from agent.config.schema import Sensor
 from agent.errors import SensorUnavailable, VigiaError
 from agent.packing import pack
 from agent.runtime.backoff import Backoff
 from agent.runtime.channel import Channel, ChannelClosed
 from agent.runtime.health import HealthTracker
+from agent.runtime.settings import plain
 from agent.transport.base import EndOfData
 
 if TYPE_CHECKING:
+    from agent.config.schema import Sensor
     from agent.messages import Measurement
 
 PR_SET_PDEATHSIG = 1
@@ -120,7 +121,7 @@ def main(argv: list[str]) -> int:
         if message is None or message[0] != "start":
             return 1
         setup: dict[str, Any] = message[1]
-        link = Link(channel, float(setup["anchor_s"]), Sensor.model_validate(setup["sensor"]), Path(setup["directory"]))
+        link = Link(channel, float(setup["anchor_s"]), plain(setup["sensor"]), Path(setup["directory"]))
         _live(link, setup)
     except ChannelClosed:
         return 0
@@ -135,7 +136,7 @@ def _live(link: Link, setup: dict[str, Any]) -> None:
     backoff = Backoff()
     while not link.stop.is_set():
         try:
-            Loop(link, float(setup["site_height_m"])).run(backoff)
+            Loop(link).run(backoff)
         except EndOfData:
             link.report_down("the recording is over")
             link.end()

@@ -25,6 +25,7 @@ from agent.packing import unpack
 from agent.runtime.backoff import Backoff
 from agent.runtime.channel import Channel, ChannelClosed
 from agent.runtime.power import own_memory_mb
+from agent.runtime.settings import for_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +61,7 @@ class ChildSensor:
         power: Callable[[], Governor] | None = None,
     ) -> None:
         self.sensor = sensor
+        self._kind, self._site_height_m = kind, site_height_m
         self._desk = desk if kind == "camera" else None
         self._power = power
         self._ordered_s = -1e18
@@ -70,9 +72,8 @@ class ChildSensor:
             "start",
             {
                 "kind": kind,
-                "sensor": sensor.model_dump(mode="json"),
+                "sensor": for_child(sensor, kind, site_height_m),
                 "anchor_s": clock.anchor_s,
-                "site_height_m": site_height_m,
                 "directory": str(directory),
             },
         ]
@@ -116,10 +117,10 @@ class ChildSensor:
     def swap(self, sensor: Sensor) -> None:
         """Go on with another model (or the same file anew) without losing the camera."""
         self.sensor = sensor
-        self._start_message[1]["sensor"] = sensor.model_dump(mode="json")
+        values = self._start_message[1]["sensor"] = for_child(sensor, self._kind, self._site_height_m)
         if (channel := self._channel) is not None:
             with contextlib.suppress(ChannelClosed):
-                channel.send(["swap", sensor.model_dump(mode="json")])
+                channel.send(["swap", values["options"]])
 
     def _run(self) -> None:
         backoff = Backoff()

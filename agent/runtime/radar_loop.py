@@ -32,7 +32,7 @@ LOST_WARN = 0.1  # share of spokes lost in a scan from which it is worth a cauti
 class RadarLoop:
     """One radar. A radar with two ranges gives two sources, each with its own extractor."""
 
-    def __init__(self, link: Link, site_height_m: float) -> None:  # noqa: ARG002 - the shape of all loops
+    def __init__(self, link: Link) -> None:
         self._link = link
         driver = load_driver(link.sensor.driver)
         options = driver.Options.model_validate(link.sensor.options)

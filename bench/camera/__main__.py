@@ -23,7 +23,8 @@ import cv2
 import numpy as np
 
 from agent.config.schema import Tracking
-from agent.drivers.camera.base import CameraOptions, Frame
+from agent.drivers.camera.base import Frame
+from agent.drivers.camera.options import CameraOptions
 from agent.fusion.camera import one_each, sight_settings
 from agent.inference.load import load_detector
 from agent.messages import Stamp

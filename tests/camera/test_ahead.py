@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from agent.clock import SystemClock
-from agent.drivers.camera.base import CameraOptions
+from agent.drivers.camera.options import CameraOptions
 from agent.drivers.camera.pace import Pace
 from agent.drivers.camera.source import Grabber, LiveSource
 from camera.mjpeg_server import wait_until

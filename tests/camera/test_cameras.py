@@ -15,9 +15,10 @@ import pytest
 from pydantic import ValidationError
 
 from agent.clock import SystemClock
-from agent.drivers.camera.base import CameraOptions, Frame, FrameSource
+from agent.drivers.camera.base import Frame, FrameSource
 from agent.drivers.camera.mjpeg import digest_answer
 from agent.drivers.camera.open import make_source, open_camera
+from agent.drivers.camera.options import CameraOptions
 from agent.drivers.camera.url import parse
 from agent.errors import ConfigError, InputError, SensorUnavailable, UnsupportedError
 from agent.transport.base import EndOfData

@@ -19,8 +19,8 @@ from pydantic import ValidationError
 
 from agent.clock import SystemClock
 from agent.config.schema import Sensor
-from agent.drivers.camera.base import CameraOptions
 from agent.drivers.camera.clips import MOST_CLIPS, ClipKeeper, Packet, Ring, why_no_clips
+from agent.drivers.camera.options import CameraOptions
 from agent.errors import ConfigError
 from agent.messages import SensorHealth, SensorState
 from agent.runtime.children import ChildSensor

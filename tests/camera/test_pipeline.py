@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from agent.drivers.camera.base import CameraOptions, Frame
+from agent.drivers.camera.base import Frame
+from agent.drivers.camera.options import CameraOptions
 from agent.errors import ConfigError
 from agent.inference.load import load_detector
 from agent.inference.spec import ModelOptions

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.drivers.camera.base import CameraOptions
+from agent.drivers.camera.options import CameraOptions
 from agent.fusion.camera import look as looked_at
 from agent.messages import Box
 from agent.perception.crops import BUDGET_BYTES, CropKeeper, small_jpeg

@@ -14,7 +14,7 @@ from agent.inference.boxes import Found
 from agent.inference.labels import COCO80, COCO91, vessels_among
 from agent.inference.load import load_detector
 from agent.inference.selfcheck import self_check
-from agent.inference.spec import PRESETS, ModelOptions, parse_input
+from agent.inference.spec import PRESETS, ModelOptions, checked, parse_input
 from agent.inference.tiles import Region, find_in, tiles, whole
 from inference.blob_model import blank, blob_model, classifier, constant_model
 
@@ -80,6 +80,20 @@ def test_labels_of_the_wrong_number_name_who_gave_them(tmp_path: Path) -> None:
         ('layout = "yolov99"\n', "layout 'yolov99' is unknown"),
         ('labels = "nix.txt"\n', "nix.txt"),
         ("nhwc = true\n", "nhwc is given as True"),
+        ('nhwc = "yes"\n', ":1: nhwc: has to be true or false, not 'yes'"),
+        ("scale = true\n", ":1: scale: has to be a number"),
+        ("mean = [1, 2, 3, 4]\n", ":1: mean: has to be a list of one to three numbers"),
+        ('std = [1, "2"]\n', ":1: std: has to be a number"),
+        ("pad = 256\n", ":1: pad: has to be a whole number from 0 to 255, not 256"),
+        ("min_score = 1.5\n", ":1: min_score: has to be from 0 to 1, not 1.5"),
+        ("class_scores = 0.5\n", ":1: class_scores: has to be a table"),
+        ("class_scores = { boat = 2 }\n", ":1: class_scores: has to be from 0 to 1"),
+        ("nms_iou = 1.0\n", ":1: nms_iou: has to be more than 0 and less than 1"),
+        ('sha256 = "abc"\n', ":1: sha256: has to be 64 hex digits"),
+        ("layout = 8\n", ":1: layout: has to be a text"),
+        ("labels = [1]\n", ":1: labels: has to be a list of texts"),
+        ('order = "rbg"\n', ":1: order: has to be one of rgb, bgr, not 'rbg'"),
+        ('input = "yuv"\n', ":1: input: has to be one of rgb01"),
     ],
 )
 def test_a_bad_model_toml_names_file_line_and_key(tmp_path: Path, text: str, part: str) -> None:
@@ -171,7 +185,7 @@ def test_labels() -> None:
 
 def test_input_argument() -> None:
     assert parse_input("bgr255") == {"input": "bgr255"}
-    options = ModelOptions(**parse_input("order=bgr,mean=103.5/116.3/123.7,nhwc=true"))
+    options = checked(parse_input("order=bgr,mean=103.5/116.3/123.7,nhwc=true"))
     assert (options.order, options.mean, options.nhwc) == ("bgr", (103.5, 116.3, 123.7), True)
     with pytest.raises(UsageError):
         parse_input("yuv")

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from agent.clock import SystemClock
-from agent.drivers.camera.base import CameraOptions
 from agent.drivers.camera.open import make_source
+from agent.drivers.camera.options import CameraOptions
 from agent.errors import SensorUnavailable
 from hardware_sim import scenario
 from hardware_sim.cli import main

@@ -11,8 +11,8 @@ import pytest
 
 from agent.clock import SystemClock
 from agent.config.schema import Tracking
-from agent.drivers.camera.base import CameraOptions
 from agent.drivers.camera.open import make_source
+from agent.drivers.camera.options import CameraOptions
 from agent.errors import SensorUnavailable
 from agent.inference.load import load_detector
 from agent.inference.tiles import auto_regions, find_in

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.clock import Clock
-    from agent.drivers.camera.base import CameraOptions
+    from agent.drivers.camera.options import CameraOptions
     from agent.drivers.camera.url import CameraUrl
 
 MOST_CLIPS = 4

@@ -17,7 +17,8 @@ from agent.drivers.camera.url import checked_query, choice_in, number_in, parse
 
 if TYPE_CHECKING:
     from agent.clock import Clock
-    from agent.drivers.camera.base import CameraOptions, FrameSource
+    from agent.drivers.camera.base import FrameSource
+    from agent.drivers.camera.options import CameraOptions
     from agent.drivers.camera.source import Grabber
     from agent.drivers.camera.url import CameraUrl
 

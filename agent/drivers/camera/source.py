@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from agent.drivers.camera.base import U8, CameraOptions, Frame, FrameSource
+from agent.drivers.camera.base import U8, Frame, FrameSource
 from agent.drivers.camera.jpeg import MAX_PIXELS, jpeg_size
 from agent.drivers.camera.pace import EARLY, Pace
 from agent.errors import SensorUnavailable, VigiaError
@@ -27,6 +27,7 @@ from agent.transport.base import EndOfData
 
 if TYPE_CHECKING:
     from agent.clock import Clock
+    from agent.drivers.camera.options import CameraOptions
 
 OPEN_TIMEOUT_S = 8.0
 _JOIN_S = 1.0
