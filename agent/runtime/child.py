@@ -24,6 +24,7 @@ from agent.packing import pack
 from agent.runtime.backoff import Backoff
 from agent.runtime.channel import Channel, ChannelClosed
 from agent.runtime.health import HealthTracker
+from agent.runtime.leavings import Leavings
 from agent.runtime.settings import plain
 from agent.transport.base import EndOfData
 
@@ -47,6 +48,7 @@ class Link:
         self.orders: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()  # for a camera's loop: cues, crops, clips
         self._channel = channel
         self._beat_s = 0.0
+        self._leavings = Leavings(self.clock.now().t_s)
         threading.Thread(target=self._listen, name="channel", daemon=True).start()
 
     def emit(self, message: Measurement) -> None:
@@ -70,11 +72,12 @@ class Link:
         self._channel.send(["clip", name, size, sentence])
 
     def beat(self) -> None:
-        """Say that the main loop lives, at most once a second."""
+        """Say that the main loop lives, at most once a second; between two looks memory that lies idle is let go."""
         now_s = self.clock.now().t_s
         if now_s - self._beat_s >= 1.0:
             self._beat_s = now_s
             self._channel.send(["beat"])
+            self._leavings.step(now_s)
 
     def end(self) -> None:
         """Say that there is nothing more to do: do not start this sensor again."""
