@@ -87,13 +87,33 @@ class Plot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unseen:
+    """Where a turn did not look: clockwise from `from_deg` to `to_deg`, all around where these are equal.
+
+    From `from_m` to `to_m` of range, None: without end. `share` (0..1] of it was not looked at: 1 where nothing was.
+    """
+
+    from_deg: float
+    to_deg: float
+    from_m: float = 0.0
+    to_m: float | None = None
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """All plots of one antenna turn (one `at_s`): the unit that initiation, M-of-N and deletion count."""
+    """All plots of one antenna turn (one `at_s`): the unit that initiation, M-of-N and deletion count.
+
+    `unseen`: spokes that did not come, sectors that are blanked: no plot from there is no miss. `beam_deg`: how wide an
+    echo is, of which a part may have been seen.
+    """
 
     at_s: float
     source: str
     plots: tuple[Plot, ...]
     period_s: float | None = None
+    unseen: tuple[Unseen, ...] = ()
+    beam_deg: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

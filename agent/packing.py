@@ -22,6 +22,7 @@ _TYPES: tuple[type[Any], ...] = (
     messages.Scan, messages.Plot, messages.View, messages.Bearing, messages.Detections, messages.Box,
     messages.TrackReport, messages.Ais, messages.Nav, messages.SensorHealth, messages.Tick, messages.ClockChange,
     messages.ConfigChange, messages.Track, messages.Alert, messages.TrackPicture, messages.RuleHealth,
+    messages.Unseen,
 )  # fmt: skip
 _INDEX = {t: i for i, t in enumerate(_TYPES)}
 _SPECS = {t: tuple(typing.get_type_hints(t).items()) for t in _TYPES}

@@ -34,6 +34,7 @@ from agent.messages import (
     SensorHealth,
     Tick,
     TrackReport,
+    Unseen,
     View,
 )
 
@@ -55,7 +56,7 @@ _DEFAULTS: dict[type[Any], dict[str, Any]] = {
     Ais: {"kind": "a", "msg_type": 1}, SensorHealth: {"sentence": ""}, TrackReport: {"status": "T"},
     Box: {"class_id": -1},
 }  # fmt: skip
-_FACTS = {"scan": ("period_s",), "view": (), "detections": ("width_px", "height_px")}
+_FACTS = {"scan": ("period_s", "beam_deg"), "view": (), "detections": ("width_px", "height_px")}
 _OPTIONAL: dict[str, tuple[str, ...]] = {"scan": (), "view": (), "detections": ("shift_px",)}
 _TYPES = (*_SINGLE, *_LISTS, *_ALONE)
 _WITHOUT_SOURCE = ("tick", "clock_change", "config_change")
@@ -141,14 +142,21 @@ def _add(group: dict[str, Any], kind: str, row: dict[str, Any], number: int) -> 
         if row.get(fact) is not None:
             group[fact] = row[fact]
     group["number"] = number
+    if kind == "scan" and row.get("unseen") is not None:
+        spans = _objects(row["unseen"], "unseen", kind, number)
+        group["unseen"] = tuple(_made(Unseen, span, number) for span in spans)
     items = [row] if row["type"] in _SINGLE else row.get(field, [])
-    if not isinstance(items, list) or not all(isinstance(i, dict) for i in items):
-        raise InputError(f"line {number}: '{field}' of a {kind} has to be a list of objects")
-    for item in items:
+    for item in _objects(items, field, kind, number):
         full = {**item, "at_s": group["at_s"], "source": group["source"]}
         if part is Box:
             full = _corners(full, number)
         group[field].append(_made(part, full, number))
+
+
+def _objects(items: Any, field: str, kind: str, number: int) -> list[dict[str, Any]]:
+    if not isinstance(items, list) or not all(isinstance(i, dict) for i in items):
+        raise InputError(f"line {number}: '{field}' of a {kind} has to be a list of objects")
+    return items
 
 
 def _corners(row: dict[str, Any], number: int) -> dict[str, Any]:
@@ -165,7 +173,7 @@ def _group(kind: str, group: dict[str, Any]) -> Event:
     field = _LISTS[kind][0]
     group[field] = tuple(group[field])
     if kind == "scan":
-        return Scan(**_checked(group, ("period_s",), number))
+        return Scan(**_checked(group, ("period_s", "beam_deg"), number))
     if kind == "view":
         return View(**group)
     for fact in _FACTS[kind]:
@@ -216,7 +224,7 @@ def _fields(cls: type[Any]) -> tuple[tuple[str, str, Any, Any, bool], ...]:
     return tuple(out)
 
 
-_FIELDS = {c: _fields(c) for c in (*_ALONE.values(), *(part for _, part in _LISTS.values()))}
+_FIELDS = {c: _fields(c) for c in (*_ALONE.values(), *(part for _, part in _LISTS.values()), Unseen)}
 
 
 def _value(hint: Any, value: Any, what: str) -> Any:
@@ -245,7 +253,9 @@ def _pairs(value: Any, what: str) -> tuple[tuple[str, float], ...]:
 
 
 def _name(cls: type[Any]) -> str:
-    return {Plot: "plot", Bearing: "bearing", Box: "detection", Ais: "ais", Nav: "nav"}.get(cls, cls.__name__)
+    return {Plot: "plot", Bearing: "bearing", Box: "detection", Ais: "ais", Nav: "nav", Unseen: "scan's unseen"}.get(
+        cls, cls.__name__
+    )
 
 
 def _ticked(events: Iterator[Event], tick_s: float) -> Iterator[Event]:

@@ -38,11 +38,11 @@ class ClutterDensity:
         beside = c[ring, (sector - 1) % SECTORS] + c[ring, (sector + 1) % SECTORS]
         return np.asarray((0.5 * c[ring, sector] + 0.25 * beside + FLOOR * 0.05) / _AREA[ring])
 
-    def learn(self, ring: Ints, sector: Ints) -> None:
-        """One turn's unexplained plots: their cells."""
+    def learn(self, ring: Ints, sector: Ints, exposure: Floats | None = None) -> None:
+        """One turn's unexplained plots: their cells; `exposure` (SECTORS,): the share of each that was looked at."""
         now = np.bincount(ring * SECTORS + sector, minlength=self._count.size).reshape(self._count.shape)
         self._scans = min(self._scans + 1, SCANS)
-        self._count += (now - self._count) / self._scans
+        self._count += (now - (self._count if exposure is None else self._count * exposure)) / self._scans
 
     @property
     def per_turn(self) -> float:

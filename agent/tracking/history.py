@@ -83,9 +83,11 @@ class History:
         self.active = np.concatenate((self.active, new.active))
         self.aside = np.concatenate((self.aside, new.aside))
 
-    def record(self, hit: Bools, at_s: float, policy: Policy) -> Bools:
-        """One look of the sensor. Returns the rows for which a new window began."""
+    def record(self, hit: Bools, at_s: float, policy: Policy, looked: Bools | None = None) -> Bools:
+        """One look of the sensor, at the rows that it `looked` at or hit. Returns those whose new window began."""
         begun: Bools = at_s - self.mark_s >= policy.window_s
+        if looked is not None:
+            begun &= looked | hit
         fresh = hit & ~self.active  # a window begins anew where the sensor had given the track up a moment ago
         new: Bools = ((self.active | hit) & begun) | fresh
         self.bits = np.where(fresh, np.uint64(0), self.bits)

@@ -3,7 +3,7 @@
 Promises:
 - a function of what was fed in: no clock, no randomness, no order that hashing decides;
 - a sensor that falls silent ends no track before `coast_s`; a sensor that looks and misses ends only its own share of
-  a track, and a track ends when no sensor has a share left;
+  a track, and a track ends when no sensor has a share left; a turn that did not look there is neither hit nor miss;
 - an id, once shown, belongs to that track for ever; of two tracks of one echo the older id survives (`merged`);
 - a turn that arrives after a later one of the same source is dropped and counted (`late`).
 
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agent.tracking import imm, initiation, jpda, kalman, measure, sightings, unresolved
+from agent.tracking import imm, initiation, jpda, kalman, measure, sightings, unresolved, unseen
 from agent.tracking.arrays import compact, first_of_each
 from agent.tracking.association import gate
 from agent.tracking.bearings import BearingTracks
@@ -42,6 +42,7 @@ SEEN = 0.3  # a track whose plots add up to this was seen, though another may ha
 PD_LOOKS = 16  # looks from which a track's probability of detection is taken ...
 PD_PRIOR = (3.4, 4.0)  # ... with this many hits of that many looks assumed beforehand
 PD_NEW = 0.8  # of a vessel that no track shows yet
+LOOKED = 0.5  # a turn that looked at less of a track's place than that was no look at it, if it saw nothing
 TENTATIVE_ROWS = 5  # rows of the table per confirmed track allowed
 TENTATIVE_SILENCE_S = 15.0
 STATIC_MOVE_M = 50.0  # plus three sigmas: less than this is not a movement
@@ -127,7 +128,7 @@ class Tracker:
         """One antenna turn, also an empty one; `off_m`, `off_deg`: by how much the radar sees too far and too right."""
         if not self._on_time(scan.source, scan.at_s, scan.period_s, camera=False):
             return
-        self._radar(scan.source, scan.at_s, *measure.plots(scan.plots, self._height_m, off_m, off_deg))
+        self._radar(scan, off_m, off_deg)
 
     def view(self, view: View, others_x: Floats, others_p: Floats) -> list[int]:
         """One camera frame. `others` (n, 4), (n, 4, 4): vessels known by other means, predicted to the frame.
@@ -240,25 +241,27 @@ class Tracker:
         x[~firm], p[~firm] = kalman.predict(tab.x[rest], tab.p[rest], at_s - tab.t[rest], q)
         return Ahead(x=x, p=p, firm=np.flatnonzero(firm), modes=modes)
 
-    def _radar(self, source: str, at_s: float, z: Floats, r: Floats, amplitude_db: Floats) -> None:
-        """The plots of one turn: update, start, confirm, end."""
-        tab = self.table
+    def _radar(self, scan: Scan, off_m: float, off_deg: float) -> None:
+        """The plots of one turn: update, start, confirm, end. What it did not look at is no miss."""
+        tab, source, at_s = self.table, scan.source, scan.at_s
+        z, r, amplitude_db = measure.plots(scan.plots, self._height_m, off_m, off_deg)
         density = self.density.setdefault(source, ClutterDensity())
         echoes = self.echoes.setdefault(source, FalseEchoes())
         ring, sector = cells(z)
         bright = echoes.brightness(ring, amplitude_db)
         ahead = self._ahead(np.arange(len(tab)), at_s)
+        looked = unseen.looked_at(scan.unseen, ahead.x, ahead.p, scan.beam_deg, off_m, off_deg)
         false = density.at(ring, sector)
         hit = np.zeros(len(tab), dtype=np.bool_)
         owner = np.full(len(z), -1)
-        won = self._share(source, ahead, z, r, false, at_s, hit, owner)
+        won = self._share(scan, ahead, z, r, false, looked, hit, owner)
         free = (owner < 0).nonzero()[0]
-        density.learn(ring[free], sector[free])
+        density.learn(ring[free], sector[free], unseen.exposure(scan.unseen, off_deg))
         rows, cols, log = self._tentative(ahead, z, r, free, at_s)
         # a miss counts against what this radar has seen: another one may reach farther
         missed = ~tab.confirmed & tab.history(source).active
         missed[rows] = False
-        tab.score[missed] += math.log(1.0 - PD_NEW)
+        tab.score[missed] += np.log(1.0 - PD_NEW * looked[missed])
         # what is false here is a chance echo, or one that has come again and lies as near as a vessel's would
         gain = bright[cols] + log - np.log(false[cols] + echoes.again(ring[cols]) * np.exp(log) / PD_NEW)
         # a past that speaks against a track does not count against what begins now (Page's test), nor bend its way
@@ -277,15 +280,19 @@ class Tracker:
         area = initiation.area_m2(r[new], self._set.max_speed_mps, self.sources[source].period_s, self._set.gate_chi2)
         echoes.begun(ring[new], initiation.chance(false[new] * area))
         hit = np.concatenate((hit, np.ones(len(tab) - len(hit), dtype=np.bool_)))
-        tab.history(source).record(hit, at_s, self._turns)
+        look = np.concatenate((looked >= LOOKED, hit[len(looked) :]))
+        tab.history(source).record(hit, at_s, self._turns, look)
         turns_a_day = 86400.0 / max(self.sources[source].period_s, 0.5)
         doubt = density.per_turn * turns_a_day / self._set.false_tracks_per_day
         self._settle(source, at_s, self._turns, owner, math.log(max(doubt, 1.0)), echoes)
 
     def _share(
-        self, source: str, ahead: Ahead, z: Floats, r: Floats, false: Floats, at_s: float, hit: Bools, owner: Ints
+        self, scan: Scan, ahead: Ahead, z: Floats, r: Floats, false: Floats, looked: Floats, hit: Bools, owner: Ints
     ) -> Bools:
-        """Plots among confirmed tracks. Fills `hit` and `owner`; returns the rows that got a plot of their own."""
+        """Plots among confirmed tracks. Fills `hit` and `owner`; returns the rows that got a plot of their own.
+
+        Where a turn did not look (`looked` below 1) vessels and clutter show less alike: only a miss weighs less.
+        """
         tab, firm = self.table, ahead.firm
         won = np.zeros(len(tab), dtype=np.bool_)
         pairs = gate(ahead.x[firm], imm.widest(ahead.modes, ahead.x[firm]), z, r, self._set.gate_chi2)
@@ -293,14 +300,15 @@ class Tracker:
             return won
         order = np.lexsort((pairs.col, pairs.row))
         row, col = pairs.row[order], pairs.col[order]
-        history = tab.history(source)
+        history = tab.history(scan.source)
         n = np.minimum(history.age[firm], PD_LOOKS)
         pd = np.minimum((history.hits(PD_LOOKS)[firm] + PD_PRIOR[0]) / (n + PD_PRIOR[1]), 0.98)
         own = ahead.modes.take(row)
         density = (own.mu * imm.likelihood(own, z[col], r[col])).sum(axis=1)
         meet = unresolved.common(row, col, ahead.x[firm], ahead.p[firm], z, r)
         both = jpda.Both(a=meet.a, b=meet.b, ratio=meet.density * pd[row[meet.a]] / false[col[meet.a]])
-        beta, common = jpda.share(row, col, pd[row] * density / false[col], 1.0 - pd[row], both)
+        miss = 1.0 - (pd * looked[firm])[row]
+        beta, common = jpda.share(row, col, pd[row] * density / false[col], miss, both)
         who = np.concatenate((row, row[meet.a], row[meet.b]))
         what = np.concatenate((col, col[meet.a], col[meet.b]))
         chance = np.concatenate((beta, common, common))
@@ -312,7 +320,7 @@ class Tracker:
         seen = np.bincount(which, chance[order]) >= SEEN
         mine = firm[some[seen]]
         tab.set_modes(mine, modes.take(np.flatnonzero(seen)))
-        self._fixed(mine, at_s)
+        self._fixed(mine, scan.at_s)
         hit[mine] = True
         total = np.bincount(col, beta, len(z)) + np.bincount(col[meet.a], common, len(z))
         best = order[np.lexsort((-chance[order], what[order]))]

@@ -3,8 +3,9 @@
 Each seed is another coast, with or without an island, another sea state, eight boats without AIS of which two keep near
 the shore, and five ships with it. The simulator's radar video (4 bits, 9.3 km, from switching it on) goes through the
 plot extractor and the core, whose only rule calls dark what was watched for `WAIT_S` without AIS. `--lost` percent of
-the time no spoke comes, in gaps of 0.2 to 3 s. One JSON object for each loss: boats that were told of and after how
-long in the mean, alerts about nobody (and where), confirmed tracks that are nobody's.
+the spokes do not come, by `--kind`: in `gaps` of 0.2 to 3 s, as whole `datagrams`, or one by one (`spokes`). One JSON
+object for each loss: boats that were told of and after how long in the mean, alerts about nobody (and where), confirmed
+tracks that are nobody's.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import argparse
 import json
 import math
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -28,8 +29,9 @@ from hardware_sim.scenario import Scenario
 from hardware_sim.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from agent.drivers.radar.video import Spoke
     from agent.messages import Event
 
     Point = tuple[float, float]
@@ -53,14 +55,15 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the first coast")
     parser.add_argument("--coasts", type=int, default=4)
     parser.add_argument("--turns", type=int, default=120)
-    parser.add_argument("--lost", type=float, action="append", help="percent of the time without spokes; default 0, 15")
+    parser.add_argument("--lost", type=float, action="append", help="percent of the spokes; default 0, 15")
+    parser.add_argument("--kind", choices=tuple(KINDS), default="gaps", help="how they are lost")
     args = parser.parse_args()
     for lost in args.lost or (0.0, 15.0):
         total = Total()
         for seed in range(args.seed, args.seed + args.coasts):
-            total.judge(World(_scenario(seed, args.turns * 2.5), seed), args.turns, lost / 100.0)
-        print(json.dumps({"bench": "coasts", "seed": args.seed, "coasts": args.coasts, "lost_percent": lost,
-                          **total.summary()}), flush=True)  # fmt: skip
+            total.judge(World(_scenario(seed, args.turns * 2.5), seed), args.turns, KINDS[args.kind](lost / 100.0))
+        print(json.dumps({"bench": "coasts", "seed": args.seed, "coasts": args.coasts, "kind": args.kind,
+                          "lost_percent": lost, **total.summary()}), flush=True)  # fmt: skip
     return 0
 
 
@@ -81,13 +84,13 @@ class Total:
             "alerts_about_nobody": len(self.nobody), "at": self.nobody, "tracks_of_nobody": self.tracks,
         }  # fmt: skip
 
-    def judge(self, world: World, turns: int, lost: float) -> None:
+    def judge(self, world: World, turns: int, loss: Loss) -> None:
         """One coast."""
         rule = Rule(name="dark", kind="dark-vessel", options={"ais_wait_s": WAIT_S})
         core = Core(Config(site=Site.model_validate(SITE), rule=(rule,)))
         told: dict[str, float] = {}
         nobody: dict[int, None] = {}
-        for event in _events(world, turns, lost):
+        for event in _events(world, turns, loss):
             for effect in core.step(event):
                 if isinstance(effect, Alert) and effect.state is AlertState.RAISED:
                     name = _whose(world, effect.track, effect.at_s)
@@ -113,8 +116,8 @@ def _whose(world: World, track: Track, at_s: float) -> str | None:
     return None
 
 
-def _events(world: World, turns: int, lost: float) -> list[Event]:
-    out: list[tuple[float, int, Event]] = [(s.at_s, 0, s) for s in _scans(world, turns, lost)]
+def _events(world: World, turns: int, loss: Loss) -> list[Event]:
+    out: list[tuple[float, int, Event]] = [(s.at_s, 0, s) for s in _scans(world, turns, loss)]
     end_s = turns * 2.5
     for x in ais_receiver.heard(world, world.scenario.ais_receiver[0], 0.0):
         if x.t >= end_s:
@@ -130,23 +133,68 @@ def _events(world: World, turns: int, lost: float) -> list[Event]:
     return [event for _, _, event in sorted(out, key=lambda row: row[:2])]
 
 
-def _scans(world: World, turns: int, lost: float) -> Iterator[Scan]:
+def _scans(world: World, turns: int, loss: Loss) -> Iterator[Scan]:
     decoder = NavicoDecoder("radar", NavicoOptions.model_validate({"heading_deg": 335.0}))
     extractor = PlotExtractor("radar", decoder.options)
     rng = np.random.default_rng([world.seed, 2])
-    gap_from = gap_to = math.inf if lost <= 0.0 else 0.0
     for t, block in EMISSIONS["spokes"].stream(Station(world)):
         if t > turns * 2.5:
             return
-        while t >= gap_to:
-            gap_from = gap_to + rng.exponential(1.6 * (1.0 - lost) / lost)
-            gap_to = gap_from + rng.uniform(0.2, 3.0)
-        if t >= gap_from:
-            continue
-        for spoke in decoder.decode(block, Stamp(t_s=t, wall_s=t), "radar"):
+        rows = decoder.decode(block, Stamp(t_s=t, wall_s=t), "radar")
+        for spoke in loss.left(rng, t, list(rows)):
             scan = extractor.feed(spoke)
             if scan is not None:
                 yield scan
+
+
+# ---------------------------------------------------------------- what is lost
+
+
+class Loss(Protocol):
+    """What is lost on the way."""
+
+    def left(self, rng: np.random.Generator, at_s: float, rows: list[Spoke]) -> list[Spoke]:
+        """What arrives of a datagram's spokes."""
+
+
+class Gaps:
+    """Nothing for 0.2 to 3 s, again and again."""
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+        self._from_s = self._to_s = math.inf if share <= 0.0 else 0.0
+
+    def left(self, rng: np.random.Generator, at_s: float, rows: list[Spoke]) -> list[Spoke]:
+        """All or none."""
+        while at_s >= self._to_s:
+            self._from_s = self._to_s + rng.exponential(1.6 * (1.0 - self.share) / self.share)
+            self._to_s = self._from_s + rng.uniform(0.2, 3.0)
+        return [] if at_s >= self._from_s else rows
+
+
+class Datagrams:
+    """Each datagram by itself."""
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+
+    def left(self, rng: np.random.Generator, at_s: float, rows: list[Spoke]) -> list[Spoke]:  # noqa: ARG002 - the shape of all kinds
+        """All or none."""
+        return [] if rng.random() < self.share else rows
+
+
+class Spokes:
+    """Each spoke by itself."""
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+
+    def left(self, rng: np.random.Generator, at_s: float, rows: list[Spoke]) -> list[Spoke]:  # noqa: ARG002 - the shape of all kinds
+        """Some."""
+        return [spoke for spoke, u in zip(rows, rng.random(len(rows)), strict=True) if u >= self.share]
+
+
+KINDS: dict[str, Callable[[float], Loss]] = {"gaps": Gaps, "datagrams": Datagrams, "spokes": Spokes}
 
 
 # ---------------------------------------------------------------- coasts

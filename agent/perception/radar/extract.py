@@ -37,6 +37,7 @@ from agent.perception.radar.frame import MAX_SAMPLES, PolarFrame
 from agent.perception.radar.land import KnownLand
 from agent.perception.radar.masks import masked
 from agent.perception.radar.recall import Recall
+from agent.perception.radar.unseen import blanked, lost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -176,7 +177,11 @@ class PlotExtractor:
         period_s = None if self._last_scan_s is None else at_s - self._last_scan_s
         self._last_scan_s = at_s
         self.counters["scans"] += 1
-        return Scan(at_s=at_s, source=self.source, plots=plots, period_s=period_s)
+        missing = lost(unseen) + blanked(self.options.blank_sectors)
+        return Scan(
+            at_s=at_s, source=self.source, plots=plots, period_s=period_s, unseen=missing,
+            beam_deg=self.options.beamwidth_deg,
+        )  # fmt: skip
 
     def _extract(self, at_s: float, unseen: NDArray[np.bool_], offset: float, seen: float) -> tuple[Plot, ...]:
         o, frame = self.options, self.frame
