@@ -1,4 +1,4 @@
-"""Examples: python -m bench.camera --hours 0.5; python -m bench.camera --hours 20 --minutes 600 --seed 9001.
+"""Examples: python -m bench.camera --hours 0.5; python -m bench.camera --hours 20 --processes 2 --seed 9001.
 
 False confirmed tracks an hour on rendered video without a vessel, in wind up to 10 m/s. Many short windows, each of
 another camera, weather, light and shore, as the detector's training draws them, but from seeds of its own: pictures two
@@ -6,18 +6,22 @@ a second through the camera's pipeline as configured by default and the tracks o
 object: tracks, their rate, and the exact 95 % upper bound of a Poisson rate.
 
 A thing that stands still and is taken for a vessel counts once in each of its windows, which makes far more an hour
-than it would be before one camera: `windows_with` tells how many windows had any.
+than it would be before one camera: `windows_with` tells how many windows had any, and
+`false_tracks_if_standing_were_enough` what it would be without `camera_standing_score`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+import multiprocessing
 import sys
 import time
 from collections import Counter
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -38,10 +42,31 @@ from hardware_sim.render.scenes import random_conditions, random_pose
 if TYPE_CHECKING:
     from agent.inference.detector import Detector
     from agent.messages import Detections
+    from agent.tracking.sight import Settings
     from hardware_sim.render.types import CameraPose, Conditions
 
 FPS = 2.0
 WIND_MAX_MPS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """What to judge: a camera and its weather by their seed, `looks` pictures of it, with which model (None: ours)."""
+
+    seed: int
+    looks: int
+    detail: str
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Of one window: false boxes that could start a track, false tracks, and those without the rule for what stands."""
+
+    light: str
+    boxes: int
+    tracks: int
+    tracks_standing: int
 
 
 def main() -> int:
@@ -49,38 +74,60 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.camera", description=__doc__)
     parser.add_argument("--hours", type=float, default=0.5, help="simulated hours")
     parser.add_argument("--seconds", type=float, default=20.0, help="of one window")
-    parser.add_argument("--minutes", type=float, default=1e9, help="no window begins after so many real minutes")
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop after so many real minutes")
     parser.add_argument("--seed", type=int, default=9001, help="of the first window; each takes the next")
     parser.add_argument("--detail", choices=DETAILS, default="full")
     parser.add_argument("--model", help="an .onnx file; default: the shipped one")
+    parser.add_argument("--processes", type=int, default=1)
     args = parser.parse_args()
-    cv2.setNumThreads(1)
-    detector = load_detector(args.model, threads=1)
-    end_s, looks = time.monotonic() + 60.0 * args.minutes, max(1, round(args.seconds * FPS))
-    tracks: list[int] = []
-    by_light: Counter[str] = Counter()
-    boxes = windows_with = 0
-    while len(tracks) * looks / FPS < 3600.0 * args.hours and time.monotonic() < end_s:
-        pose, conditions = empty_scene(args.seed + len(tracks))
-        seen = watched(detector, pose, conditions, looks, args.detail)
-        found = false_tracks(seen)
-        tracks.append(found)
-        by_light[conditions.light] += found
-        windows_with += found > 0
-        boxes += sum(b.score >= Tracking().camera_min_score for d in seen for b in d.boxes)
-    hours, many = len(tracks) * looks / FPS / 3600.0, sum(tracks)
-    print(
-        json.dumps(
-            {
-                "hours": round(hours, 3), "windows": len(tracks), "pictures": len(tracks) * looks,
-                "false_boxes_a_picture": round(boxes / max(1, len(tracks) * looks), 4),
-                "false_tracks": many, "by_light": dict(sorted(by_light.items())), "windows_with": windows_with,
-                "an_hour": round(many / hours, 2) if hours else None,
-                "an_hour_at_most": round(poisson_upper(many) / hours, 2) if hours else None,
-            }
-        )
-    )  # fmt: skip
+    looks = max(1, round(args.seconds * FPS))
+    many = math.ceil(3600.0 * args.hours * FPS / looks)
+    asked = [Window(seed=args.seed + i, looks=looks, detail=args.detail, model=args.model) for i in range(many)]
+    end_s = time.monotonic() + 60.0 * args.minutes
+    rows: list[Found] = []
+    with multiprocessing.get_context("spawn").Pool(args.processes) as pool:
+        for found in pool.imap(judged, asked):
+            rows.append(found)
+            if time.monotonic() > end_s:
+                break
+        pool.terminate()
+    print(json.dumps(summary(rows, looks)))
     return 0
+
+
+def summary(rows: list[Found], looks: int) -> dict[str, Any]:
+    """The JSON object."""
+    hours, tracks = len(rows) * looks / FPS / 3600.0, sum(r.tracks for r in rows)
+    by_light: Counter[str] = Counter()
+    for r in rows:
+        by_light[r.light] += r.tracks
+    return {
+        "hours": round(hours, 3), "windows": len(rows), "pictures": len(rows) * looks,
+        "false_boxes_a_picture": round(sum(r.boxes for r in rows) / (len(rows) * looks), 4),
+        "false_tracks": tracks, "by_light": dict(sorted(by_light.items())),
+        "windows_with": sum(r.tracks > 0 for r in rows),
+        "an_hour": round(tracks / hours, 2), "an_hour_at_most": round(poisson_upper(tracks) / hours, 2),
+        "false_tracks_if_standing_were_enough": sum(r.tracks_standing for r in rows),
+    }  # fmt: skip
+
+
+@cache
+def detector_of(model: str | None) -> Detector:
+    """Loaded once a process."""
+    cv2.setNumThreads(1)
+    return load_detector(model, threads=1)
+
+
+def judged(window: Window) -> Found:
+    """One window."""
+    pose, conditions = empty_scene(window.seed)
+    seen = watched(detector_of(window.model), pose, conditions, window.looks, window.detail)
+    keys = Tracking()
+    return Found(
+        light=conditions.light, boxes=sum(b.score >= keys.camera_min_score for d in seen for b in d.boxes),
+        tracks=false_tracks(seen, sight_settings(keys)),
+        tracks_standing=false_tracks(seen, replace(sight_settings(keys), standing=0.0)),
+    )  # fmt: skip
 
 
 def empty_scene(seed: int) -> tuple[CameraPose, Conditions]:
@@ -108,9 +155,9 @@ def watched(detector: Detector, pose: CameraPose, conditions: Conditions, looks:
     return out
 
 
-def false_tracks(seen: list[Detections]) -> int:
+def false_tracks(seen: list[Detections], settings: Settings) -> int:
     """How many tracks the core confirms: each box gets a name of its own, and a track knows the names of its boxes."""
-    tracker = SightTracker(sight_settings(Tracking()))
+    tracker = SightTracker(settings)
     known: list[set[str]] = []
     for i, d in enumerate(seen):
         vessels = one_each([b for b in d.boxes if means_vessel(b.label)])

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from agent.cli import bench_camera_cycles
 from agent.cli.bench_vision_tiles import scored, summed
 from agent.cli.bench_vision_tracks import LOOKS, VESSELS, make_sequence, ours
+from agent.config.schema import Tracking
+from agent.fusion.camera import sight_settings
 from agent.messages import Box, Detections
-from bench.camera.__main__ import WIND_MAX_MPS, empty_scene, false_tracks
+from bench.camera.__main__ import WIND_MAX_MPS, Found, empty_scene, false_tracks, summary
 
 
 def test_the_same_scene_and_seed_give_the_same_boxes() -> None:
@@ -51,13 +55,28 @@ def test_windows_without_a_vessel_are_the_same_again_and_in_little_wind() -> Non
     assert all(empty_scene(seed)[1].wind_mps <= WIND_MAX_MPS for seed in range(40))
 
 
-def test_a_false_track_counts_once_and_a_flash_never() -> None:
-    def look(i: int, *xs: float) -> Detections:
+def test_a_false_track_counts_once_and_a_flash_or_what_is_faint_and_stands_never() -> None:
+    def look(i: int, *xs: float, score: float = 0.6) -> Detections:
         boxes = tuple(
-            Box(x0=x, y0=300.0, x1=x + 20.0, y1=306.0, score=0.6, class_id=0, label="small-craft") for x in xs
+            Box(x0=x, y0=300.0, x1=x + 20.0, y1=306.0, score=score, class_id=0, label="small-craft") for x in xs
         )
         return Detections(at_s=i / 2.0, source="cam", width_px=1280, height_px=720, boxes=boxes)
 
-    assert false_tracks([look(i, 100.0) for i in range(20)]) == 1
-    assert false_tracks([look(i, 100.0, 900.0) for i in range(20)]) == 2
-    assert false_tracks([look(i, 173.0 * (i % 7)) for i in range(20)]) == 0
+    rule = sight_settings(Tracking())
+    assert false_tracks([look(i, 100.0) for i in range(20)], rule) == 1
+    assert false_tracks([look(i, 100.0, 900.0) for i in range(20)], rule) == 2
+    assert false_tracks([look(i, 173.0 * (i % 7)) for i in range(20)], rule) == 0
+    assert false_tracks([look(i, 100.0, score=0.45) for i in range(20)], rule) == 0
+    assert false_tracks([look(i, 100.0, score=0.45) for i in range(20)], replace(rule, standing=0.0)) == 1
+
+
+def test_windows_add_up() -> None:
+    rows = [
+        Found(light="day", boxes=3, tracks=0, tracks_standing=2),
+        Found(light="night", boxes=1, tracks=2, tracks_standing=2),
+    ]
+    found = summary(rows, 40)
+    assert (found["hours"], found["pictures"], found["false_tracks"], found["windows_with"]) == (0.011, 80, 2, 1)
+    assert found["by_light"] == {"day": 0, "night": 2}
+    assert found["false_tracks_if_standing_were_enough"] == 4
+    assert found["an_hour_at_most"] > found["an_hour"] > 0
