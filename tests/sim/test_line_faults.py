@@ -168,6 +168,7 @@ from agent.clock import SystemClock
 import time
 clock = SystemClock()
 before = clock.now()
+print("up", flush=True)
 while (now := clock.now()).wall_s - before.wall_s < 1800.0:
     before = now
     time.sleep(0.01)
@@ -186,11 +187,16 @@ def test_the_box_s_own_clock_steps_forward_and_back(tmp_path: Path) -> None:
     with devices(tmp_path, *args) as ready:
         environment = dict(ready["box_environment"])
         environment["PYTHONPATH"] = os.pathsep.join([environment["PYTHONPATH"], str(Path(__file__).parents[2])])
-        box = subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, "-c", STAMPS], stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
-        )
-        ready["go"]()
-        said, _ = box.communicate(timeout=PATIENCE_S)
+        ) as box:
+            try:
+                assert box.stdout is not None
+                assert box.stdout.readline() == "up\n"  # it has seen the time before the step
+                ready["go"]()
+                said, _ = box.communicate(timeout=PATIENCE_S)
+            finally:
+                box.kill()
     (there, t_there), (back, t_back) = (map(float, line.split()) for line in said.splitlines())
     assert (there, back) == pytest.approx((3600.0, -3600.0), abs=5.0)
     assert 0.0 <= t_there < 5.0
