@@ -10,7 +10,6 @@ import contextlib
 import json
 import socket
 import struct
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,17 +33,13 @@ _AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: a closed connection keeps no po
 _PUMPS = 50
 
 
-@cache
-def _server() -> socket.socket:
-    return socket.create_server(("127.0.0.1", 0))
-
-
 def _from_broker(data: bytes) -> None:
     """The first octet chooses the version; the rest is all that the broker ever says."""
-    broker = Broker(host="127.0.0.1", port=_server().getsockname()[1])
     options = links.Options(client_id="tarifa-1", session=True)
-    link = links.open_link(broker, options, version5=not data or data[0] & 1 == 1)
-    there, _ = _server().accept()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        broker = Broker(host="127.0.0.1", port=server.getsockname()[1])
+        link = links.open_link(broker, options, version5=not data or data[0] & 1 == 1)
+        there, _ = server.accept()
     with there:
         there.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         link.subscribe([ACK.topic])
