@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from agent.inference.boxes import F32
-    from agent.inference.letterbox import U8
+    from agent.inference.letterbox import U8, Placement
     from agent.inference.session import Session
 
 MULTIPLE = 32  # the coarsest stride of the models with free height and width
@@ -74,6 +74,7 @@ class Detector:
         self._names = tuple(name for name, _, _ in session.outputs)
         self._unnamed: set[int] = set()
         self._memory = np.empty(0, dtype=np.float32)  # of the input tensor, for the largest view so far
+        self._canvas = np.empty(0, dtype=np.uint8)  # the same of a view that is reduced or padded
 
     @property
     def unnamed(self) -> str:
@@ -109,9 +110,9 @@ class Detector:
         """As `detect`, as arrays."""
         width, height = self.input_size(size)
         inner = size if self.info.size is None else None
-        canvas, placed = place(image, width, height, self.info.form.fit, self.info.form.pad, inner=inner)
-        if self._memory.size < canvas.size:
-            self._memory = np.empty(canvas.size, dtype=np.float32)
+        if self._memory.size < 3 * width * height:
+            self._memory = np.empty(3 * width * height, dtype=np.float32)
+        canvas, placed = self._placed(image, width, height, inner)
         outputs = self._session.run(feed(self._session, canvas, self.info.form, self._memory))
         ctx = Context(width=width, height=height, names=self._names, min_score=min_score)
         boxes = self._layout.decode(outputs, ctx)
@@ -119,6 +120,14 @@ class Detector:
             boxes = nms(boxes, self._nms_iou, self.rivals)
         boxes = boxes.take(np.argsort(-boxes.scores, kind="stable"))
         return Found(corners=placed.back(boxes.corners), scores=boxes.scores, classes=boxes.classes)
+
+    def _placed(self, image: U8, width: int, height: int, inner: tuple[int, int] | None) -> tuple[U8, Placement]:
+        form = self.info.form
+        if image.shape[:2] == (height, width):
+            return place(image, width, height, form.fit, form.pad, inner=inner)
+        if self._canvas.size < 3 * width * height:
+            self._canvas = np.empty(3 * width * height, dtype=np.uint8)
+        return place(image, width, height, form.fit, form.pad, inner=inner, into=self._canvas)
 
     def giving_back(self) -> AbstractContextManager[None]:
         """Pictures in here leave no memory behind (agent/inference/session.py)."""

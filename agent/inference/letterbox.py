@@ -54,16 +54,18 @@ class InputForm:
 
 
 def place(
-    image: U8, width: int, height: int, fit: Fit, pad: int, *, inner: tuple[int, int] | None = None
-) -> tuple[U8, Placement]:
+    image: U8, width: int, height: int, fit: Fit, pad: int, *,
+    inner: tuple[int, int] | None = None, into: U8 | None = None,
+) -> tuple[U8, Placement]:  # fmt: skip
     """The picture [H, W, 3] laid into `width` x `height` pixels, and where it lies.
 
     `inner` (width, height): what a letterboxed picture may fill of that, so that one at native resolution stays there.
+    `into`: flat memory of at least as many bytes, which a picture that does not fit as it is then lies in.
     """
     h, w = image.shape[:2]
     if fit == "stretch":
         scale_x, scale_y = width / w, height / h
-        return _resized(image, width, height), Placement(
+        return _resized(image, width, height, into), Placement(
             scale_x=scale_x, scale_y=scale_y, left=0, top=0, width=w, height=h
         )
     scale = min(inner[0] / w, inner[1] / h) if inner else min(width / w, height / h)
@@ -71,8 +73,10 @@ def place(
     left, top = ((width - inner_w) // 2, (height - inner_h) // 2) if fit == "centre" else (0, 0)
     placed = Placement(scale_x=inner_w / w, scale_y=inner_h / h, left=left, top=top, width=w, height=h)
     if (inner_w, inner_h) == (width, height):
-        return _resized(image, width, height), placed
-    canvas = np.full((height, width, 3), pad, dtype=np.uint8)
+        return _resized(image, width, height, into), placed
+    canvas = _memory(width, height, into)
+    canvas[:top], canvas[top + inner_h :] = pad, pad
+    canvas[top : top + inner_h, :left], canvas[top : top + inner_h, left + inner_w :] = pad, pad
     if (inner_w, inner_h) == (w, h):
         canvas[top : top + h, left : left + w] = image
     else:
@@ -80,10 +84,18 @@ def place(
     return canvas, placed
 
 
-def _resized(image: U8, width: int, height: int) -> U8:
+def _resized(image: U8, width: int, height: int, into: U8 | None) -> U8:
     if image.shape[:2] == (height, width):
         return image
-    return np.asarray(cv2.resize(image, (width, height)), dtype=np.uint8)
+    canvas = _memory(width, height, into)
+    cv2.resize(image, (width, height), dst=canvas)
+    return canvas
+
+
+def _memory(width: int, height: int, into: U8 | None) -> U8:
+    """A canvas [height, width, 3] with anything in it."""
+    many = 3 * width * height
+    return (np.empty(many, dtype=np.uint8) if into is None else into[:many]).reshape(height, width, 3)
 
 
 def tensor(canvas: U8, form: InputForm, into: F32 | None = None) -> NDArray[np.generic]:

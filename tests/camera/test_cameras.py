@@ -15,7 +15,7 @@ import pytest
 from pydantic import ValidationError
 
 from agent.clock import SystemClock
-from agent.drivers.camera.base import Frame, FrameSource
+from agent.drivers.camera.base import U8, Frame, FrameSource
 from agent.drivers.camera.mjpeg import digest_answer
 from agent.drivers.camera.open import make_source, open_camera
 from agent.drivers.camera.options import CameraOptions
@@ -286,6 +286,30 @@ def test_the_processing_rate_thins_a_recording(tmp_path: Path) -> None:
     source = open_camera(f"file://{clip(tmp_path / 'c.mp4')}?pace=fast", CameraOptions(fps=2.0), ManualClock())
     assert [f.number for f in everything(source)] == [0, 5, 10, 15]
     assert source.counters["dropped"] == 16
+
+
+def test_the_next_picture_lies_where_the_last_one_did_unless_somebody_holds_a_part_of_it(tmp_path: Path) -> None:
+    source = open_camera(f"file://{clip(tmp_path / 'c.mp4')}?pace=fast", CameraOptions(fps=60.0), ManualClock())
+
+    def picture() -> U8:
+        frame = source.read(0.0)
+        assert frame is not None
+        return frame.image
+
+    def where() -> int:
+        return int(picture().ctypes.data)  # and lets it go
+
+    assert where() == where()
+    held = picture()
+    part, seen, at = held[10:20, 10:20], number_of(held), held.ctypes.data
+    others = {where() for _ in range(3)}
+    assert at not in others
+    del held
+    assert at not in {where() for _ in range(3)}
+    assert abs(int(part.mean()) // 10 - seen) <= 1
+    del part
+    assert len({where() for _ in range(3)}) == 1
+    source.close()
 
 
 def test_a_looping_clip_goes_on_with_rising_time(tmp_path: Path) -> None:

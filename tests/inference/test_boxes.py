@@ -119,6 +119,22 @@ def test_where_the_picture_lies(fit: Fit, corner: tuple[int, int]) -> None:
     assert set(canvas[(canvas != 255).any(axis=(1, 2))].ravel().tolist()) == (set() if fit == "stretch" else {7})
 
 
+@given(st.integers(1, 90), st.integers(1, 90), st.sampled_from(FITS), st.booleans())
+@settings(max_examples=200)
+def test_a_picture_laid_into_used_memory_is_the_same(width: int, height: int, fit: Fit, native: bool) -> None:
+    picture = np.random.default_rng(width * 100 + height).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    used = np.full(3 * 96 * 64 + 5, 201, dtype=np.uint8)
+    inner = (width, height) if native and width <= 96 and height <= 64 else None
+    fresh, placed = place(picture, 96, 64, fit, 114, inner=inner)
+    again, placed_again = place(picture, 96, 64, fit, 114, inner=inner, into=used)
+    assert np.array_equal(fresh, again)
+    assert placed == placed_again
+    expected = np.full((64, 96, 3), 114, dtype=np.uint8)
+    left, top, w, h = placed.left, placed.top, round(placed.scale_x * width), round(placed.scale_y * height)
+    expected[top : top + h, left : left + w] = again[top : top + h, left : left + w]
+    assert np.array_equal(again, expected), "beside the picture all is grey"
+
+
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("nhwc", [False, True])

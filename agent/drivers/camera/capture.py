@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from agent.drivers.camera.memory import PictureMemory
 from agent.drivers.camera.source import Grabber
 from agent.errors import InputError, SensorUnavailable
 from agent.transport.base import EndOfData
@@ -49,6 +50,7 @@ class Rtsp(Grabber):
     def __init__(self, url: CameraUrl) -> None:
         self._url = url
         self._capture: cv2.VideoCapture | None = None
+        self._memory = PictureMemory()
 
     def open(self) -> None:
         """Connect, read the stream's description and its first packet."""
@@ -69,7 +71,7 @@ class Rtsp(Grabber):
 
     def take(self) -> U8 | None:
         """Decode it."""
-        return _retrieved(self._capture)
+        return _retrieved(self._capture, self._memory)
 
     def close(self) -> None:
         """Release the stream."""
@@ -116,6 +118,7 @@ class V4l2(Grabber):
         self._size = (width, height)
         self._fps = fps
         self._capture: cv2.VideoCapture | None = None
+        self._memory = PictureMemory()
 
     def open(self) -> None:
         """Open the device, asking for MJPG: raw formats do not fit through USB at useful sizes."""
@@ -150,7 +153,7 @@ class V4l2(Grabber):
 
     def take(self) -> U8 | None:
         """Decode it."""
-        return _retrieved(self._capture)
+        return _retrieved(self._capture, self._memory)
 
     def close(self) -> None:
         """Release the device: before it is opened again, else it comes back under another name."""
@@ -167,6 +170,7 @@ class Clip(Grabber):
         self._loop = loop
         self._real = real
         self._capture: cv2.VideoCapture | None = None
+        self._memory = PictureMemory()
         self._period_s = 0.04
         self._index = 0
         self._in_pass = 0  # pictures since the file was last opened: a file without any must not loop for ever
@@ -208,7 +212,7 @@ class Clip(Grabber):
 
     def take(self) -> U8 | None:
         """Decode it."""
-        return _retrieved(self._capture)
+        return _retrieved(self._capture, self._memory)
 
     def abort(self) -> None:
         """End a wait for the next picture."""
@@ -227,8 +231,8 @@ def quiet() -> None:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def _retrieved(capture: cv2.VideoCapture | None) -> U8 | None:
+def _retrieved(capture: cv2.VideoCapture | None, memory: PictureMemory) -> U8 | None:
     if capture is None:
         return None
-    good, image = capture.retrieve()
-    return np.asarray(image, dtype=np.uint8) if good and image.ndim == 3 else None
+    good, image = capture.retrieve(memory.free())  # OpenCV takes other memory where the picture's size has changed
+    return memory.lend(np.asarray(image, dtype=np.uint8)) if good and image.ndim == 3 else None
