@@ -79,7 +79,8 @@ def _detector(model: Path, session: Session, options: ModelOptions) -> Detector:
     digest = _checked_digest(model, wanted.sha256, where("sha256"))
     given = _given_labels(wanted, model)
     form, size = _input_form(session, wanted)
-    probe = _probe(session, form, size, given)
+    sea = blank_sea()
+    probe = _probe(session, form, size, given, sea)
     name = _layout_name(wanted.layout, probe, where("layout"))
     layout = LAYOUTS[name]
     labels = _fitting_labels(given, layout, probe, where("labels"))
@@ -104,7 +105,7 @@ def _detector(model: Path, session: Session, options: ModelOptions) -> Detector:
     )
     detector = Detector(info, session, nms_iou=wanted.nms_iou or NMS_IOU)
     try:
-        detector.find(blank_sea(), min_score=0.5, size=_PROBE_SIZE)
+        detector.find(sea, min_score=0.5, size=_PROBE_SIZE)
     except (ValueError, IndexError, StopIteration) as e:  # NumPy's words for shapes that do not fit
         raise UnsupportedError(f"{model}: its outputs are not those of layout {name!r}; correct `layout`.") from e
     said_nothing = (wanted.input, wanted.order, wanted.scale, wanted.mean, wanted.std) == (None,) * 5
@@ -165,9 +166,11 @@ def _input_form(session: Session, wanted: ModelOptions) -> tuple[InputForm, tupl
     return form, None if free else (cast("int", width), cast("int", height))
 
 
-def _probe(session: Session, form: InputForm, size: tuple[int, int] | None, given: tuple[str, ...] | None) -> Probe:
+def _probe(
+    session: Session, form: InputForm, size: tuple[int, int] | None, given: tuple[str, ...] | None, sea: U8
+) -> Probe:
     width, height = size or _PROBE_SIZE
-    canvas = cv2.resize(blank_sea(), (width, height))
+    canvas = cv2.resize(sea, (width, height))
     return Probe(
         path=str(session.path),
         width=width,

@@ -26,6 +26,7 @@ from agent.inference.spec import PRESETS
 if TYPE_CHECKING:
     from agent.inference.letterbox import U8
     from agent.inference.session import Session
+    from agent.messages import Box
 
 _PICTURE = Path(__file__).parent / "models" / "selfcheck.jpg"
 _SIZE = (640, 480)  # of the picture: what a model of free size is run at
@@ -49,10 +50,10 @@ def self_check(detector: Detector) -> str:
 
 def _checked(detector: Detector) -> str:
     path = detector.info.path
-    found = detector.find(check_picture(), min_score=_ALMOST_NOTHING, size=_SIZE)
-    if not len(found):
+    boxes = _boxes_on_picture(detector)
+    if not boxes:
         return f"{path}: the model gives no score above zero even on a picture of three boats: export it anew."
-    best = best_score(detector)
+    best = _best(detector, boxes)
     if best < _POOR and not detector.unnamed:
         return (
             f"{path}: sees no vessel on a picture of three boats (best score {best:.2f}): correct `input`, `fit` or "
@@ -63,8 +64,15 @@ def _checked(detector: Detector) -> str:
 
 def best_score(detector: Detector) -> float:
     """The best score of a vessel on the picture; 0 where there is none."""
+    return _best(detector, _boxes_on_picture(detector))
+
+
+def _boxes_on_picture(detector: Detector) -> tuple[Box, ...]:
+    return detector.to_boxes(detector.find(check_picture(), min_score=_ALMOST_NOTHING, size=_SIZE))
+
+
+def _best(detector: Detector, boxes: tuple[Box, ...]) -> float:
     vessels = detector.info.vessel_labels
-    boxes = detector.to_boxes(detector.find(check_picture(), min_score=_ALMOST_NOTHING, size=_SIZE))
     return max((b.score for b in boxes if not vessels or b.label in vessels), default=0.0)
 
 
