@@ -18,12 +18,11 @@ import numpy as np
 from agent.tracking import imm, initiation, kalman
 from agent.tracking.measure import polar
 from bench.tracking.scenes import PERIOD_S, SIGMA_BEARING_DEG, SIGMA_RANGE_M
-from bench.tracking.score import chi2_quantile
+from bench.tracking.score import SINGLE, chi2_quantile
 
 RUNS, SEED, PD = 400, 10_001, 0.9
 ACCELERATION, MAX_SPEED = 0.3, 40.0
 BEGIN, STEPS = 60, 5  # the turn at which something happens; integration steps a turn
-SINGLE = (0.484, 11.143)
 _Z = 1.959964
 
 Floats = np.ndarray

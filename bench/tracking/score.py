@@ -5,7 +5,8 @@ Promises:
   tracks count as swapped only when they part on each other's targets; the rest is paired by GOSPA's own assignment;
 - `swap`: a target goes on with a track that was another target's; `break`: it goes on with a new one;
 - NEES is of four degrees of freedom, over firm tracks that are paired; its band is that of a mean over as many
-  independent targets as the scan has. Warm-up scans count for none of it but for the pairs.
+  independent targets as the scan has. Warm-up scans count for none of it but for the pairs;
+- `each` is (target, mean NEES of its scans): what is independent from one to the next.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from bench.tracking.scenes import Scene
 
 Estimate = tuple[int, list[float], list[list[float]]]  # id, (e, n, ve, vn), covariance 4 x 4
+SINGLE = (0.484, 11.143)  # 95 % of chi-square with 4 degrees of freedom: one target, one scan
 _Z = 1.959964  # 95 % of a normal
 
 
@@ -43,13 +45,15 @@ class Score:
     nees_n: int = 0
     in_band: int = 0
     band_n: int = 0
+    single: int = 0
     seconds: float = 0.0
     ids: int = 0
+    each: list[tuple[int, float]] = field(default_factory=list)
 
     def add(self, other: Score) -> None:
         """Take another seed's sums in."""
         for name in self.__slots__:
-            mine, theirs = getattr(self, name), getattr(other, name)
+            mine, theirs = getattr(self, name), getattr(other, name)  # those of `each` follow one another
             setattr(
                 self, name, [a + b for a, b in zip(mine, theirs, strict=True)] if name == "parts" else mine + theirs
             )
@@ -86,6 +90,7 @@ def score(scene: Scene, estimates: list[list[Estimate]], seconds: float) -> Scor
     has: dict[int, int] = {}  # target -> track
     owner: dict[int, int] = {}  # track -> the target it was last paired with
     seen: dict[int, None] = {}
+    nees: dict[int, list[float]] = {}
     for k, (moment, tracks) in enumerate(zip(scene.moments, estimates, strict=True)):
         counted = k >= scene.skip
         where = {i: (x[0], x[1]) for i, x, _ in tracks}
@@ -99,8 +104,9 @@ def score(scene: Scene, estimates: list[list[Estimate]], seconds: float) -> Scor
             has[target], owner[track] = track, target
         if counted:
             seen.update(dict.fromkeys(where))
-            _count(out, scene, moment.truth, tracks, pairs)
+            _count(out, scene, moment.truth, tracks, pairs, nees)
     out.ids = len(seen)
+    out.each = [(target, sum(values) / len(values)) for target, values in sorted(nees.items())]
     return out
 
 
@@ -123,7 +129,7 @@ def _pair(
 
 def _count(
     out: Score, scene: Scene, truth: dict[int, tuple[float, float, float, float]], tracks: list[Estimate],
-    pairs: dict[int, int],
+    pairs: dict[int, int], nees: dict[int, list[float]],
 ) -> None:  # fmt: skip
     g = gospa([s[:2] for s in truth.values()], [(x[0], x[1]) for _, x, _ in tracks], scene.cutoff_m)
     out.scans += 1
@@ -141,7 +147,10 @@ def _count(
         out.pos2 += float(d[0] ** 2 + d[1] ** 2)
         if not np.isnan(d).any():
             out.vel2 += float(d[2] ** 2 + d[3] ** 2)
-            total += float(d @ np.linalg.solve(p, d))
+            value = float(d @ np.linalg.solve(p, d))
+            nees.setdefault(target, []).append(value)
+            out.single += SINGLE[0] < value < SINGLE[1]
+            total += value
             n += 1
     if n:
         out.nees += total
