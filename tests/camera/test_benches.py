@@ -13,7 +13,7 @@ from agent.cli.bench_vision_tracks import LOOKS, VESSELS, make_sequence, ours
 from agent.config.schema import Tracking
 from agent.fusion.camera import sight_settings
 from agent.messages import Box, Detections
-from bench.camera.__main__ import WIND_MAX_MPS, Found, empty_scene, false_tracks, summary
+from bench.camera.windows import WIND_MAX_MPS, Found, empty_scene, false_tracks, summary
 
 
 def test_the_same_scene_and_seed_give_the_same_boxes() -> None:
