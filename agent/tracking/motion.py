@@ -23,6 +23,7 @@ _USUAL_PX, _USUAL_SHARE, _USUAL_SIZE, _USUAL_LOOKS = (
     0.12,
     6.0,
 )  # scatter of a box, and how far that is believed
+_LEAST_LOOKS = 2.5  # three, of which the older ones count less
 _CHANCE = 6.0  # sigmas of the slope
 
 
@@ -61,7 +62,7 @@ class Motion:
 
     def moves(self, width_px: float, height_px: float, scale: float) -> bool:
         """Whether it does; the size is its box's, `scale` the picture's width over 1280 px."""
-        if self.n < 3.0:
+        if self.n < _LEAST_LOOKS:
             return False
         spread = self.tt - self.t * self.t / self.n
         if spread <= 0.0:

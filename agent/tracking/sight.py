@@ -3,8 +3,8 @@
 Promises:
 - only boxes of tracks that were once seen in M of N looks running leave (`Settings`); a box of a confirmed track may be
   weaker than one that starts a track, but never below `low`;
-- what is faint and stands still is not confirmed, however often it is seen: burnt-in text, drops on the lens and reeds
-  score as a far boat does, and only that they never move tells them apart (`Settings.standing`);
+- boxes of what is faint and stands still do not leave, however often it is seen: burnt-in text, drops on the lens and
+  reeds score as a far boat does, and only that they never move tells them apart (`Settings.standing`);
 - a confirmed track outlives ten seconds without a box; after N looks without one its second box leaves, not its first;
 - a box belongs to at most one track and a track takes at most one box a look; strong boxes choose first (two stages, as
   in ByteTrack, but on centres and log-size: boxes of distant boats are a few pixels high and do not overlap between
@@ -48,7 +48,7 @@ _LOST_S = 10.0  # whatever the count of looks: a track older than this is anothe
 class Settings:
     """`high`: score that starts a track, `low`: that continues a confirmed one; M = `hits` of N = `looks`.
 
-    `standing`: mean score from which on a thing is confirmed that has not been seen to move.
+    `standing`: mean score from which on a confirmed thing is believed that has not been seen to move.
     """
 
     high: float
@@ -84,6 +84,9 @@ class _Axis:
         self.c -= gain * self.c
         self.p -= gain * self.p
 
+    def row(self) -> list[float]:
+        return [self.place, self.speed, self.p, self.c, self.v]
+
 
 @dataclass(slots=True)
 class _Track:
@@ -93,16 +96,33 @@ class _Track:
     height: float
     at_s: float  # of its last box
     bits: int
-    confirmed: bool
+    confirmed: bool  # by M of N: it outlives misses and takes weaker boxes ...
+    believed: bool  # ... and its boxes leave once it looks like a vessel or has moved like one
     motion: Motion
-    score: float  # sums over its boxes, of what they score and of how many they are
+    score: float  # sums over its boxes that could start a track, of what they score and of how many they are
     boxes: float
     classes: dict[str, float] = field(default_factory=dict)
+
+    def row(self) -> list[Any]:
+        """For the checkpoint."""
+        return [
+            self.x.row(), self.y.row(), self.width, self.height, self.at_s, self.bits, self.confirmed, self.believed,
+            self.motion.row(), self.score, self.boxes, list(self.classes.items()),
+        ]  # fmt: skip
+
+    @classmethod
+    def of(cls, row: list[Any]) -> _Track:
+        """What `row` was made of."""
+        x, y, width, height, at_s, bits, confirmed, believed, motion, score, boxes, classes = row
+        return cls(
+            _Axis(*x), _Axis(*y), width, height, at_s, bits, confirmed, believed,
+            Motion.of(motion), score, boxes, {str(k): float(v) for k, v in classes},
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """A box of a confirmed track, and what its looks so far say of its class, the likeliest first."""
+    """A box of a believed track, and what its looks so far say of its class, the likeliest first."""
 
     box: Box
     classes: tuple[tuple[str, float], ...]
@@ -117,7 +137,7 @@ class SightTracker:
         self._at_s = 0.0  # of the last look: what the tracks' places and speeds are for
 
     def look(self, at_s: float, boxes: tuple[Box, ...], width_px: int, shift_px: float) -> list[Sighting]:
-        """One look: the boxes of confirmed tracks in it, in the order of their tracks."""
+        """One look: the boxes of believed tracks in it, in the order of their tracks."""
         s = self._settings
         scale = width_px / 1280.0
         self._tracks = [t for t in self._tracks if 0.0 <= at_s - t.at_s <= _LOST_S]
@@ -137,64 +157,28 @@ class SightTracker:
             box = taken.get(id(track))
             track.bits = (track.bits << 1 | (box is not None)) & mask
             if box is not None:
-                _update(track, box, at_s, scale, shift_px)
-                track.confirmed |= track.bits.bit_count() >= s.hits and _believed(track, s.standing, scale)
-                if track.confirmed and (track.bits > 1 or s.hits <= 1):  # one box after a long gap may be a wave
+                _update(track, box, at_s, scale, shift_px, strong=box.score >= s.high)
+                track.confirmed |= track.bits.bit_count() >= s.hits
+                track.believed |= track.confirmed and _believable(track, s.standing, scale)
+                if track.believed and (track.bits > 1 or s.hits <= 1):  # one box after a long gap may be a wave
                     seen.append(Sighting(box=box, classes=_shares(track.classes)))
         self._tracks = [t for t in self._tracks if t.bits or t.confirmed]
         for box in (b for b in strong if id(b) not in used):
             track = _born(box, at_s, scale, shift_px)
             self._tracks.append(track)
             if s.hits <= 1:
-                track.confirmed = True
+                track.confirmed = track.believed = True
                 seen.append(Sighting(box=box, classes=_shares(track.classes)))
         return seen
 
     def state(self) -> list[Any]:
         """For the checkpoint."""
-        return [
-            self._at_s,
-            [
-                [
-                    _axis(t.x),
-                    _axis(t.y),
-                    t.width,
-                    t.height,
-                    t.at_s,
-                    t.bits,
-                    t.confirmed,
-                    t.motion.row(),
-                    t.score,
-                    t.boxes,
-                    list(t.classes.items()),
-                ]
-                for t in self._tracks
-            ],
-        ]
+        return [self._at_s, [t.row() for t in self._tracks]]
 
     def restore(self, data: Any) -> None:
         """Take over what `state` was made of."""
         self._at_s, rows = data
-        self._tracks = [
-            _Track(
-                _Axis(*x),
-                _Axis(*y),
-                wide,
-                high,
-                at_s,
-                bits,
-                confirmed,
-                Motion.of(motion),
-                score,
-                boxes,
-                {str(k): float(v) for k, v in classes},
-            )
-            for x, y, wide, high, at_s, bits, confirmed, motion, score, boxes, classes in rows
-        ]
-
-
-def _axis(a: _Axis) -> list[float]:
-    return [a.place, a.speed, a.p, a.c, a.v]
+        self._tracks = [_Track.of(row) for row in rows]
 
 
 def _measured(box: Box, scale: float, shift_px: float) -> tuple[float, float, float, float, float, float]:
@@ -240,23 +224,24 @@ def _cost(track: _Track, measured: tuple[float, float, float, float, float, floa
     return d2 + spread, _GATE + spread
 
 
-def _believed(track: _Track, standing: float, scale: float) -> bool:
+def _believable(track: _Track, standing: float, scale: float) -> bool:
     """Whether it looks like a vessel, or moves as one: what stands and is faint is text, a drop or a reed."""
     return track.score >= standing * track.boxes or track.motion.moves(
         math.exp(track.width), math.exp(track.height), scale
     )
 
 
-def _update(track: _Track, box: Box, at_s: float, scale: float, shift_px: float) -> None:
+def _update(track: _Track, box: Box, at_s: float, scale: float, shift_px: float, *, strong: bool) -> None:
     x, y, sigma_x, sigma_y, wide, high = _measured(box, scale, shift_px)
     track.x.update(x, sigma_x)
     track.y.update(y, sigma_y)
     track.width += _SIZE_GAIN * (wide - track.width)
     track.height += _SIZE_GAIN * (high - track.height)
     track.at_s = at_s
-    if not track.confirmed:
+    if not track.believed:
         track.motion.add(at_s, x, y, (wide + high) / 2.0)
-    track.score, track.boxes = track.score * _SCORE_MEMORY + box.score, track.boxes * _SCORE_MEMORY + 1.0
+        if strong:
+            track.score, track.boxes = track.score * _SCORE_MEMORY + box.score, track.boxes * _SCORE_MEMORY + 1.0
     track.classes = {k: v * _CLASS_MEMORY for k, v in track.classes.items()}
     label = box.label.lower()
     track.classes[label] = track.classes.get(label, 0.0) + box.score
@@ -271,7 +256,7 @@ def _born(box: Box, at_s: float, scale: float, shift_px: float) -> _Track:
     return _Track(
         _Axis(x, 0.0, sigma_x * sigma_x, 0.0, speed_x * speed_x),
         _Axis(y, 0.0, sigma_y * sigma_y, 0.0, speed_y * speed_y),
-        wide, high, at_s, 1, confirmed=False, motion=motion, score=box.score, boxes=1.0,
+        wide, high, at_s, 1, confirmed=False, believed=False, motion=motion, score=box.score, boxes=1.0,
         classes={box.label.lower(): box.score},
     )  # fmt: skip
 

@@ -67,6 +67,19 @@ def test_what_is_faint_and_stands_still_is_never_confirmed_and_what_moves_or_com
     assert sum(seen(SightTracker(SETTINGS), wandering(seed, 20, score=0.7))) == 18, "a moored boat seen well"
 
 
+def test_a_fast_boat_that_is_faint_is_seen_from_its_third_box_on() -> None:
+    looks = [(box(100 + 24 * i, 300, score=0.45, wide=40, high=12),) for i in range(8)]
+    assert seen(SightTracker(SETTINGS), looks) == [0, 0, 1, 1, 1, 1, 1, 1]
+
+
+def test_what_stands_is_followed_through_weaker_boxes_until_it_drifts() -> None:
+    still: list[Any] = wandering(3, 6)
+    drifting: list[Any] = [(box(300 + 1.5 * i, 300, score=0.36 if i % 4 == 0 else 0.25),) for i in range(30)]
+    out = seen(SightTracker(SETTINGS), still + drifting)
+    assert sum(out[:6]) == 0
+    assert all(out[-15:]), "no box in four could have begun a track of its own"
+
+
 def test_a_swinging_mast_moves_nothing_that_is_fixed_to_the_lens() -> None:
     shifts = [9.0 * np.sin(1.1 * i) for i in range(600)]
     assert sum(seen(SightTracker(SETTINGS), wandering(1, 600), shifts=shifts)) == 0
