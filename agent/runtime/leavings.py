@@ -1,11 +1,11 @@
 """Memory that a start has needed and the watch does not: let go a while after the start, and now and then.
 
 Promises:
-- only what can be had again unchanged is let go: free pieces of the heap, and pages of mapped files that nobody has
+- only what can be had again unchanged is let go: free pieces of the heap, and pages of loaded libraries that nobody has
   written to. These stay in the system's cache of files, which it takes back first when memory is short, and come back
   one by one where they are needed;
-- a page with a process' own changes (relocated tables of a library) is never touched, nor a mapping that was not there
-  at the look before: one that comes and goes may have left its place to memory in use;
+- a page with a process' own changes (relocated tables of a library) is never touched, nor a mapping of another file or
+  one that was not there at the look before: what comes and goes may have left its place to memory in use, libraries stay;
 - a C library that does not offer it keeps its free heap; nothing else depends on it.
 
 Of a camera's libraries a start runs through 60 MB of code and tables; what is needed from then on are 25.
@@ -25,7 +25,8 @@ FIRST_S = 10.0  # after the start; the looks after it come at twice the distance
 AGAIN_S = 600.0  # up to this: what is used rarely comes back with it, and free memory in pieces grows
 _MADV_DONTNEED = 4
 _SMAPS = Path("/proc/self/smaps")
-_HEAD = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ (\d+)")
+_HEAD = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \d+ *(.*)")
+_LIBRARY = re.compile(r"/.*\.so[0-9.]*( \(deleted\))?")
 
 
 class Leavings:
@@ -61,12 +62,13 @@ def _let_go(places: Iterable[tuple[int, int]]) -> None:
 
 
 def unwritten(smaps: str) -> Iterator[tuple[int, int]]:
-    """(address, bytes) of private mappings of files that cannot be written and hold no page of the process' own."""
+    """(address, bytes) of private mappings of libraries that cannot be written and hold no page of the process' own."""
     found = None
     for line in smaps.splitlines():
         if (head := _HEAD.match(line)) is not None:
-            start, end, rights, inode = int(head[1], 16), int(head[2], 16), head[3], int(head[4])
-            found = (start, end - start) if inode and rights[1] == "-" and rights[3] == "p" else None
+            start, end, rights = int(head[1], 16), int(head[2], 16), head[3]
+            library = _LIBRARY.fullmatch(head[4]) is not None
+            found = (start, end - start) if library and rights[1] == "-" and rights[3] == "p" else None
         elif found is not None and line.startswith("Anonymous:"):
             if int(line.split()[1]) == 0:
                 yield found

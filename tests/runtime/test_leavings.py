@@ -24,6 +24,12 @@ Anonymous:             4 kB
 Anonymous:             0 kB
 00655000-00656000 r--s 00000000 08:02 173522 /dev/shm/shared
 Anonymous:             0 kB
+00656000-00657000 r--p 00000000 08:02 173522                             /usr/lib/locale/names.somewhere
+Anonymous:             0 kB
+00657000-00658000 r--p 00000000 08:02 173522 /var/lib/model.onnx
+Anonymous:             0 kB
+00658000-00659000 r-xp 00000000 08:02 173525                             /usr/lib/b-1a.so.3.2
+Anonymous:             0 kB
 00e03000-00e24000 rw-p 00000000 00:00 0 [heap]
 Anonymous:           132 kB
 7f0000000000-7f0000002000 r--p 00000000 00:00 0
@@ -35,8 +41,8 @@ Anonymous:             0 kB
 """
 
 
-def test_only_pages_of_files_that_nobody_has_written_to() -> None:
-    assert list(unwritten(SMAPS)) == [(0x400000, 0x52000), (0x7F0000004000, 0x2000)]
+def test_only_pages_of_libraries_that_nobody_has_written_to() -> None:
+    assert list(unwritten(SMAPS)) == [(0x400000, 0x52000), (0x658000, 0x1000), (0x7F0000004000, 0x2000)]
     assert list(unwritten("")) == []
 
 
@@ -66,7 +72,7 @@ print(json.dumps({"seen": seen, "same": all(m[:] == open(n, "rb").read() for m, 
 
 
 def test_a_mapping_is_let_go_from_the_second_look_on_and_reads_the_same_afterwards(tmp_path: Path) -> None:
-    files = [tmp_path / "first.bin", tmp_path / "second.bin"]
+    files = [tmp_path / "first.so", tmp_path / "second.so.1"]
     for file in files:
         file.write_bytes(os.urandom(40 * PAGE))
     command = [sys.executable, "-c", CHILD, *map(str, files)]
