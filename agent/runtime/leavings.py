@@ -5,7 +5,7 @@ Promises:
   written to. These stay in the system's cache of files, which it takes back first when memory is short, and come back
   one by one where they are needed;
 - a page with a process' own changes (relocated tables of a library) is never touched, nor a mapping of another file or
-  one that was not there at the look before: what comes and goes may have left its place to memory in use, libraries stay;
+  one that was not there at the look before: what comes and goes may have left its place to memory in use;
 - a C library that does not offer it keeps its free heap; nothing else depends on it.
 
 Of a camera's libraries a start runs through 60 MB of code and tables; what is needed from then on are 25.
