@@ -128,7 +128,9 @@ def followed(turns: Sequence[tuple[bool, tuple[Unseen, ...]]]) -> Tracker:
 
 def test_a_track_in_a_lost_sector_lives_on_under_its_name_and_one_that_is_missed_does_not() -> None:
     seen_first, lost_then = [(True, ())] * 10, [(False, AROUND)] * 9
-    for unseen, alive in ((AROUND, 1), ((), 0), ((Unseen(from_deg=60.0, to_deg=90.0),), 0)):
+    blank = replace(AROUND[0], from_m=2000.0, to_m=5000.0)
+    beyond, beside = replace(blank, from_m=5000.0, to_m=9000.0), Unseen(from_deg=60.0, to_deg=90.0)
+    for unseen, alive in ((AROUND, 1), ((blank,), 1), ((), 0), ((beyond,), 0), ((beside,), 0)):
         tracker = followed(seen_first + [(False, unseen)] * 9)
         assert int(tracker.table.confirmed.sum()) == alive
     tracker = followed(seen_first + lost_then + [(True, ())])
