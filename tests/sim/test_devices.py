@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import socket
 import threading
 from pathlib import Path
@@ -41,9 +42,10 @@ def test_serial_line_is_read_by_pyserial_unplugged_and_back(tmp_path: Path) -> N
 
 def test_a_serial_line_that_nobody_reads_never_blocks_nor_grows_stale(tmp_path: Path) -> None:
     line = SerialOut(tmp_path / "radar")
-    for i in range(2000):
+    for i in itertools.count():  # the kernel takes bytes from one end to the other when it has time
         line.send(b"%06d\r\n" % i)
-    assert line.dropped > 0
+        if line.dropped:
+            break
     with serial.Serial(str(line.path), timeout=0.2) as port:
         line.send(b"fresh\n")
         assert port.read(8).endswith(b"fresh\n")
