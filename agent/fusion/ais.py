@@ -87,11 +87,11 @@ class Station:
 
     def hearers(self, receivers: dict[str, Receiver]) -> tuple[str, ...]:
         """The receivers that heard it until its last report, less what they may have missed by chance or in a gap."""
-        longest_s = SILENT_INTERVALS * self._interval_s()
+        interval_s = self._interval_s()
         return tuple(
             name for name, at_s in self.heard_by.items()
             if (r := receivers.get(name)) is not None
-            and _silent_s(at_s, min(self.t_s, r.heard_s), r.gaps, self._interval_s()) <= longest_s
+            and _silent_s(at_s, min(self.t_s, r.heard_s), r.gaps, interval_s) <= SILENT_INTERVALS * interval_s
         )  # fmt: skip
 
     def _interval_s(self) -> float:
