@@ -45,6 +45,8 @@ START_S = 120.0  # before its first word it loads libraries and a model: long on
 # A camera's frames are megabytes that come and go: given back to the system at once they cost 10-20 MB less a child;
 # with a model's weights out of the heap as well, it keeps fewer holes: 6 MB less.
 MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_TRIM_THRESHOLD_": "1048576"}
+# Nothing here multiplies matrices, yet each of two libraries starts a thread with its memory for every further core.
+ALONE = {"OPENBLAS_NUM_THREADS": "1"}
 
 
 class ChildSensor:
@@ -162,7 +164,7 @@ class ChildSensor:
                 [sys.executable, "-m", "agent.runtime.child", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **MALLOC},
+                env={**os.environ, **MALLOC, **ALONE},
             )
         except OSError:
             ours.close()
