@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-FIRST_S = 10.0  # after the start; the looks after it come at twice the distance each
+FIRST_S = 5.0  # after the start; the looks after it come at twice the distance each
 AGAIN_S = 600.0  # up to this: what is used rarely comes back with it, and free memory in pieces grows
 _MADV_DONTNEED = 4
 _SMAPS = Path("/proc/self/smaps")
