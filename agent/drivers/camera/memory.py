@@ -5,7 +5,7 @@ Promises:
 - of what is free only one is kept, so that a camera that lagged once does not keep a second for ever.
 
 Fresh memory for each picture has its price: 6 MB are 1,500 pages that the kernel clears and hands out one by one, in
-half a millisecond, and now and then in a hundred where free ones are short.
+more than a millisecond, and now and then in a hundred where free ones are short.
 """
 
 from __future__ import annotations
