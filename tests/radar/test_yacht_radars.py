@@ -49,11 +49,11 @@ def test_garmin(samples: bytes, step: int) -> None:
 def test_garmin_reports_and_losses() -> None:
     decoder = GarminDecoder("radar")
     feed(decoder, garmin_report(0x0919, 1, 1), garmin_report(0x0930, -64 % 2**32), garmin_report(0x09FF, 0, 0))
-    spokes = feed(decoder, *(garmin_spoke(b"abc", 8 * n) for n in (0, 1, 5, 5, 1439, 0)))
+    spokes = feed(decoder, *(garmin_spoke(b"abc", 8 * n) for n in (1434, 1435, 0, 1438, 0, 1)))
     assert len(spokes) == 6
     assert decoder.gauges["transmitting"] == 1.0
     c = decoder.counters
-    assert (c["reports"], c["spokes_lost"], c["spokes_repeated"], c["turns"]) == (3, 3, 1, 1)
+    assert (c["reports"], c["spokes_lost"], c["spokes_repeated"], c["spokes_late"], c["turns"]) == (3, 3, 1, 1, 1)
 
 
 @pytest.mark.parametrize("piece", [1, 10, 5000])

@@ -4,14 +4,15 @@ Promises:
 - a datagram (`stream` is `ip:port`) is taken as it is; bytes without datagrams (TCP, a recording without addresses:
   `stream` is empty) are cut where their frames say, with at most one frame waiting;
 - lost, repeated and late spokes are counted by the radar's own numbers (`spokes_lost`, `spokes_repeated`,
-  `spokes_late`), never guessed from time; a turn's period and losses are in `gauges` when the antenna passes its zero.
+  `spokes_late`), never guessed from time; a late one is no longer lost. A turn's period and losses are in `gauges` when
+  the antenna passes its zero.
 """
 
 from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from agent.drivers.base import Decoder
@@ -31,6 +32,7 @@ HEADING_LIFE_S = 10.0  # of a heading that was heard as a sentence
 _SENTENCE_STARTS = (b"$", b"!", b"\\", b"U")  # U: IEC 61162-450
 MAX_SOURCES = 16  # streams of one sensor: a radar has two ranges, a feed a few radars
 _MAX_GAP = 4096  # spokes: a wider gap is a radar that was started anew
+_MAX_LATE = 256  # spokes, as some datagrams hold; what is older was not late on its way
 
 
 class FramedDecoder(Decoder[T]):
@@ -112,13 +114,20 @@ class Antenna:
     turn_s: float | None = None
     spokes: int = 0
     lost: int = 0
+    turns: int = 0
+    missing: dict[int, int] = field(default_factory=dict)  # lately counted as lost: number, turn; at most `_MAX_LATE`
 
     def note(self, decoder: VideoDecoder, number: int, modulus: int, angle_deg: float, at_s: float) -> None:
         """Count one spoke: what is missing before it by `number` (modulo `modulus`), and the turn that it may end."""
         counters = decoder.counters
         counters["spokes"] += 1
         if self.number >= 0 and (step := (number - self.number) % modulus) != 1:
-            self._irregular(counters, step, modulus)
+            late = min(_MAX_LATE, modulus // 8)
+            if step == 0 or step >= modulus - late:  # the antenna has been there already
+                self.spokes += 1
+                self._behind(decoder, number)
+                return
+            self._ahead(counters, step, modulus, late)
         self.number = number
         if angle_deg < self.angle_deg - 180.0:
             counters["turns"] += 1
@@ -126,17 +135,31 @@ class Antenna:
         self.angle_deg = angle_deg
         self.spokes += 1
 
-    def _irregular(self, counters: Counter[str], step: int, modulus: int) -> None:
-        near = min(_MAX_GAP, modulus // 2)
-        if step == 0:
-            counters["spokes_repeated"] += 1
-        elif step <= near:
-            counters["spokes_lost"] += step - 1
-            self.lost += step - 1
-        elif step >= modulus - near:
-            counters["spokes_late"] += 1
-        else:
+    def _ahead(self, counters: Counter[str], step: int, modulus: int, late: int) -> None:
+        if step > min(_MAX_GAP, modulus // 2):
             counters["spokes_restarts"] += 1
+            self.missing.clear()
+            return
+        counters["spokes_lost"] += step - 1
+        self.lost += step - 1
+        number = self.number + step
+        for old in [n for n in self.missing if (number - n) % modulus > late]:
+            del self.missing[old]
+        for n in range(max(self.number + 1, number - late), number):
+            self.missing[n % modulus] = self.turns
+
+    def _behind(self, decoder: VideoDecoder, number: int) -> None:
+        turn = self.missing.get(number, -1)
+        if turn != self.turns and not (turn == self.turns - 1 >= 0 and self.spokes <= _MAX_LATE):
+            decoder.counters["spokes_repeated"] += 1
+            return
+        del self.missing[number]
+        decoder.counters["spokes_late"] += 1
+        decoder.counters["spokes_lost"] -= 1
+        if turn == self.turns:
+            self.lost -= 1
+        elif (told := self.prefix + "turn_lost") in decoder.gauges:
+            decoder.gauges[told] -= 1.0
 
     def _turn(self, gauges: dict[str, float], at_s: float) -> None:
         if self.began_s is not None:
@@ -148,6 +171,9 @@ class Antenna:
                 gauges[self.prefix + "turn_jitter_s"] = abs(period_s - self.turn_s)
             self.turn_s = period_s
         self.began_s, self.spokes, self.lost = at_s, 0, 0
+        # numbers of the turn before may come again in this one, where they count the turn's spokes
+        self.missing = {n: turn for n, turn in self.missing.items() if turn == self.turns}
+        self.turns += 1
 
 
 class VideoDecoder(FramedDecoder[Spoke]):
