@@ -49,7 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", metavar="KIND", help=", ".join((*LINES, *RADARS, WIRE)))
     parser.add_argument("file", metavar="FILE", type=Path, help="a raw recording, pcap or pcapng; .gz too")
     parser.add_argument("--plots", action="store_true", help="plots of the whole radar chain instead of spokes")
-    parser.add_argument("--ppi", metavar="OUT.png", type=Path, help="draw the radar's last turn, north up")
+    parser.add_argument(
+        "--ppi",
+        metavar="OUT.png",
+        type=Path,
+        help="draw the radar's last turn, north up; of several radars or ranges OUT-NAME.png each",
+    )
     parser.add_argument(
         "--register", action="store_true", help="the radar's range and bearing bias against the recording's own AIS"
     )

@@ -4,7 +4,8 @@ Promises:
 - every well-formed spoke counts in its stream's `spokes` and `crc32_samples`, whatever its status says;
 - `records` are what the driver calls one: a datagram, or an ASTERIX record;
 - `rotations` are completed crossings of the radar's own zero, back and forth cancelling each other;
-- a recording that ends within a turn of which next to nothing is missing gives that turn's plots and picture too.
+- a recording that ends within a turn of which next to nothing is missing gives that turn's plots and picture too;
+- a picture that is asked for is written, or the command fails.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agent.cli.decode import emit, of_asterix, parse_options
-from agent.cli.ppi import write_ppi
+from agent.cli.ppi import Pictures
 from agent.cli.recordings import recorded
 from agent.drivers.table import load_driver
 from agent.errors import InputError
@@ -75,6 +76,7 @@ class _Chain:
         self.decoder = driver(args.source or args.kind, self.options)
         self.tally: dict[str, _Tally] = {}
         self.extractors: dict[str, tuple[PlotExtractor, str]] = {}  # by source, with the stream that it comes by
+        self.pictures = Pictures()
 
     def feed(self, chunk: Chunk) -> None:
         before = self.decoder.counters.copy()
@@ -111,6 +113,8 @@ class _Chain:
         if known is None:
             options = self.options.for_video(spoke.top_level)
             known = self.extractors[spoke.source] = PlotExtractor(spoke.source, options), spoke.stream
+        if self.args.ppi:
+            self.pictures.spoke(spoke, self.options.azimuths, self.options.range_bias_m)
         self._scan(*known, known[0].feed(spoke))
 
     def _scan(self, extractor: PlotExtractor, stream: str, scan: Scan | None) -> None:
@@ -119,9 +123,7 @@ class _Chain:
         tally = self.tally[stream]
         tally.plots_per_scan.append(len(scan.plots))
         if self.args.ppi:
-            frame = extractor.frame
-            plots, large = (scan.plots, extractor.last.large) if self.args.plots else ((), ())
-            write_ppi(self.args.ppi, frame.levels, frame.range_m, plots, large)
+            self.pictures.scan(extractor, scan.plots, marked=self.args.plots)
         if self.args.plots and not self.args.summary:
             for plot in scan.plots:
                 emit({"type": "plot", "scan": len(tally.plots_per_scan), "stream": stream, **to_json(plot)})
@@ -142,6 +144,8 @@ def run_radar(args: argparse.Namespace) -> int:
         for stream, tally in (*video, *others):
             emit(tally.as_json(stream, plots=args.plots and bool(tally.spokes)))
     _warn(chain, args)
+    for sentence in chain.pictures.write(args.ppi) if args.ppi else ():
+        print(sentence, file=sys.stderr)
     return 0
 
 
