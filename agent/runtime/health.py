@@ -3,6 +3,7 @@
 Promises:
 - silence is judged by time: no data for `stale_s` is `stale`, whatever the device's return codes say;
 - a report is made on every change of state and every `REPORT_S` otherwise; nothing is reported twice in a row;
+- a sensor that has gone away keeps its last counters until it is opened again;
 - mostly broken input is `degraded`, also when nothing usable is left of it, with the last broken unit's sentence.
 """
 
@@ -34,6 +35,7 @@ class HealthTracker:
         self._window = (now_s, 0, 0)
         self._broken = False
         self._down = False
+        self._numbers: dict[str, float] = {}
 
     def data(self, now_s: float) -> None:
         """Something usable arrived."""
@@ -52,6 +54,7 @@ class HealthTracker:
         self._down = False
         self._began_s = now_s
         self._data_s = None
+        self._numbers = {}
         self.state = SensorState.STARTING
         self.sentence = "opened, nothing received yet"
 
@@ -65,18 +68,23 @@ class HealthTracker:
     ) -> SensorHealth | None:
         """The report that is due now, if any. `note` is what perception says (a dark lens, lost spokes).
 
+        `counters` of a sensor that is not there may be empty: its last ones are told.
         `figures` go with the counters: what does not add up, as the length of a turn.
         """
         if not self._down:
             self._judge_data(now_s, counters, last_error, note)
+        if counters or not self._down:
+            self._numbers = {k: float(v) for k, v in sorted({**counters, **(figures or {})}.items())}
         key = (self.state, self.sentence if self.state is not SensorState.OK else "")
         if key == self._reported and now_s - self._reported_s < REPORT_S:
             return None
         if self._reported is not None and key[0] == self._reported[0] and now_s - self._reported_s < WINDOW_S:
             return None  # the same state in other words: evidence may wait
         self._reported, self._reported_s = key, now_s
-        numbers = tuple((k, float(v)) for k, v in sorted({**counters, **(figures or {})}.items()))
-        return SensorHealth(at_s=now_s, source=self.source, state=self.state, sentence=self.sentence, counters=numbers)
+        return SensorHealth(
+            at_s=now_s, source=self.source, state=self.state, sentence=self.sentence,
+            counters=tuple(self._numbers.items()),
+        )  # fmt: skip
 
     def _judge_data(
         self, now_s: float, counters: Mapping[str, int], last_error: str, note: tuple[SensorState, str] | None

@@ -89,6 +89,7 @@ class LineSensor:
                 except EndOfData:
                     for m in decoder.flush(self._clock.now()):
                         self._emit(self.name, m)
+                    self._report(decoder, self._clock.now().t_s)
                     raise
                 now_s = self._clock.now().t_s
                 if chunk is not None:

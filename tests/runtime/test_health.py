@@ -44,6 +44,22 @@ def test_figures_go_with_the_counters() -> None:
     assert report.counters == (("turn_lost", 7.0), ("turn_s", 2.5), ("turns", 3.0))
 
 
+def test_a_sensor_that_has_gone_keeps_its_last_counters_until_it_is_opened_again() -> None:
+    h = HealthTracker("radar", stale_s=15.0, now_s=0.0)
+    h.data(0.0)
+    h.judge(0.0, {"units": 3, "errors": 0})
+    assert h.judge(1.0, {"units": 9, "errors": 2}, figures={"turn_s": 2.5}) is None  # not told then, and known
+    h.unavailable("the recording is over")
+    for at_s in (2.0, 40.0):
+        report = h.judge(at_s, {})
+        assert report is not None
+        assert report.counters == (("errors", 2.0), ("turn_s", 2.5), ("units", 9.0))
+    h.opened(41.0)
+    anew = h.judge(50.0, {})
+    assert anew is not None
+    assert anew.counters == ()
+
+
 def test_unavailable_then_open() -> None:
     h = HealthTracker("radar", stale_s=15.0, now_s=0.0)
     h.unavailable("/dev/ttyUSB0 is not there")
