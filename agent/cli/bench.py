@@ -30,7 +30,7 @@ BENCHMARKS = {
     "vision-tracks": "tracks in the picture beside ByteTrack, OC-SORT and BoT-SORT on the same boxes",
     "vision-tiles": "tiles and the merge of their boxes beside sahi",
     "camera-cycles": "cameras opened, struck by faults and closed --rounds times: handles, threads, memory",
-    "video": "radar video of 4096 x 2048 at 24 rpm to plots: times real time on one core, memory",
+    "video": "radar video of 4096 x 2048 at 24 rpm to plots, decoding told apart: times real time on one core",
     "cost": "memory, start and CPU at rest of the whole agent on simulated sensors",
     "outbox-chaos": "kill -9 and power cuts of the agent, broker outages, bad links, full disks",
 }
