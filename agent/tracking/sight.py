@@ -40,6 +40,7 @@ _SIZE_SHARE, _SIZE_PX = 0.2, 0.5  # one sigma of width and height: of their loga
 _SIZE_GAIN = 0.2
 _GATE = 20.0  # squared sigmas, four degrees of freedom: boxes have longer tails than a normal distribution
 _CLASS_MEMORY = 0.9
+_SURE = 0.14  # by so much, summed over its boxes, a thing has to score above what stands: three of luck are not enough
 _SCORE_MEMORY = 0.98  # long: what stands there for hours must not pass by its best ten looks
 _LOST_S = 10.0  # whatever the count of looks: a track older than this is another vessel by now
 
@@ -226,7 +227,7 @@ def _cost(track: _Track, measured: tuple[float, float, float, float, float, floa
 
 def _believable(track: _Track, standing: float, scale: float) -> bool:
     """Whether it looks like a vessel, or moves as one: what stands and is faint is text, a drop or a reed."""
-    return track.score >= standing * track.boxes or track.motion.moves(
+    return track.score - standing * track.boxes >= _SURE or track.motion.moves(
         math.exp(track.width), math.exp(track.height), scale
     )
 

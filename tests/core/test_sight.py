@@ -175,9 +175,9 @@ def test_a_replay_may_change_thresholds_and_confirmation() -> None:
     looks = [detections(i, box(640, 400, score=0.3, label="sailing")) for i in range(6)]
     assert bearings(Cameras(config()), looks) == [0] * 6
     assert bearings(Cameras(config(camera_min_score=0.25)), looks) == [0] * 6, "faint, and it stands still"
-    more: dict[str, Any] = {"camera_min_score": 0.25, "camera_standing_score": 0.28}
+    more: dict[str, Any] = {"camera_min_score": 0.25, "camera_standing_score": 0.25}
     assert bearings(Cameras(config(**more)), looks) == [0, 0, 1, 1, 1, 1]
-    more = {"camera_class_scores": {"sailing": 0.25}, "camera_standing_score": 0.38}
+    more = {"camera_class_scores": {"sailing": 0.25}, "camera_standing_score": 0.35}
     assert bearings(Cameras(config(**more)), looks) == [0, 0, 1, 1, 1, 1]
     assert bearings(Cameras(config(camera_class_scores={"fishing": 0.25})), looks) == [0] * 6
     assert bearings(Cameras(config(camera_min_score=0.25, camera_confirm_hits=1)), looks) == [1] * 6
