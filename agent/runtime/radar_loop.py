@@ -144,13 +144,15 @@ class RadarLoop:
         if self._orders is not None and (said := self._orders.note()) is not None:
             return said
         for extractor in self._extractors.values():
+            if extractor.counters["no_heading"] > 4096 and not extractor.counters["scans"]:
+                return SensorState.DEGRADED, "the spokes carry no heading: set heading_deg, or feed the radar a heading"
+            if stuck := extractor.stuck():
+                return SensorState.DEGRADED, stuck
             if self._scans and extractor.last.seen < 1.0 - LOST_WARN:
                 return (
                     SensorState.DEGRADED,
                     f"{1.0 - extractor.last.seen:.0%} of the spokes of the last turn are missing",
                 )
-            if extractor.counters["no_heading"] > 4096 and not extractor.counters["scans"]:
-                return SensorState.DEGRADED, "the spokes carry no heading: set heading_deg, or feed the radar a heading"
             if extractor.land is not None and (missed := extractor.land.sentence()):
                 return SensorState.DEGRADED, missed
         if self._off_s > 0.0:

@@ -9,6 +9,8 @@ Promises:
   split, become no plots and are counted (`large`, and `Extraction.large` shows them);
 - while the map is young, echoes in a `crowd` are land in pieces: no plots either, counted (`crowded`), but not learned
   faster for it, so that a crowded anchorage comes back;
+- a spoke of another range than its neighbours is left out and counted (`odd`); after a change of range it goes on
+  with what it had learned there before; sectors that are never sent are unseen, and miss nothing;
 - the learned map and the known land survive restarts through `state` and `restore`.
 
 Sizes: a point target fills about one beamwidth; saturated video broadens strong ones to two or three. Uncertainty: the
@@ -34,9 +36,12 @@ from agent.perception.radar.cfar import background
 from agent.perception.radar.clutter import ClutterMap
 from agent.perception.radar.components import Components, label_cells, measure, split
 from agent.perception.radar.frame import MAX_SAMPLES, PolarFrame
+from agent.perception.radar.geometry import Candidate, Learned, Shelf
 from agent.perception.radar.land import KnownLand
 from agent.perception.radar.masks import masked
 from agent.perception.radar.recall import Recall
+from agent.perception.radar.sent import SentSectors
+from agent.perception.radar.stuck import Progress
 from agent.perception.radar.unseen import blanked, lost
 
 if TYPE_CHECKING:
@@ -59,7 +64,10 @@ _MAX_PAUSE_S = 10.0  # slower than any antenna turns a quarter: the radar stood 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extraction:
-    """What the last turn held beside its plots: echoes too `large` for a vessel, the blind ring, the part seen."""
+    """What the last turn held beside its plots: echoes too `large` for a vessel, the blind ring.
+
+    `seen` is the part that came of what usually comes.
+    """
 
     large: tuple[Plot, ...] = ()
     blind_m: float = 0.0
@@ -69,7 +77,7 @@ class Extraction:
 class PlotExtractor:
     """Plots of one stream of radar video.
 
-    Counters: scans, turns_lost, no_heading, invalid, restarts, large, weak, cut, crowded.
+    Counters: scans, turns_lost, no_heading, invalid, odd, restarts, large, weak, cut, crowded.
     """
 
     def __init__(self, source: str, options: VideoOptions | None = None) -> None:
@@ -87,35 +95,71 @@ class PlotExtractor:
             min(self.options.weak_margin, self.options.clutter_margin),
         )
         self._saved = b""
-        self._last_at_s: float | None = None
+        self._candidate = Candidate(self.options.azimuths)
+        self._shelf = Shelf()
+        self._sent = SentSectors(self.options.azimuths)
+        self._progress = Progress()
         self._last_scan_s: float | None = None
 
     def feed(self, spoke: Spoke) -> Scan | None:
         """Take one spoke in; the turn's scan when this spoke is the first of the next turn."""
+        self._progress.heard(spoke.at_s, self.counters)
         if not spoke.valid or spoke.range_m <= 0.0 or not 0 < len(spoke.samples) <= MAX_SAMPLES:
             self.counters["invalid"] += 1
             return None
         if spoke.heading_deg is None:
             self.counters["no_heading"] += 1
             return None
-        if not self.frame.fits(spoke):
-            self.counters["restarts"] += 1
-            self._start(spoke)
-        if self._last_at_s is not None and abs(spoke.at_s - self._last_at_s) > _MAX_PAUSE_S:
+        if self.frame.fits(spoke):
+            if dropped := self._candidate.against():
+                self.counters["odd"] += dropped
+            return self._take(spoke)
+        if self._clutter is None:
+            self._change(spoke)
+            self._progress.begin(spoke.at_s, self.counters)
+            return self._take(spoke)
+        ready, dropped = self._candidate.other(spoke)
+        if dropped:
+            self.counters["odd"] += dropped
+        if not ready:
+            return None
+        scan = self._change(ready[0])
+        for first in ready:  # much less than a turn: none ends here
+            self._take(first)
+        return scan
+
+    def _take(self, spoke: Spoke) -> Scan | None:
+        last_s = self.frame.at_s
+        if last_s is not None and abs(spoke.at_s - last_s) > _MAX_PAUSE_S:
             self.counters["restarts"] += 1
             self.frame.start_turn()
             self._last_scan_s = None
+            self._progress.begin(spoke.at_s, self.counters)
+        complete, ready = self.frame.move(spoke)
         scan = None
-        if self.frame.passes(spoke):
+        if complete:
             scan = self._turn()
             self.frame.start_turn()
-        self.frame.put(spoke, spoke.heading_deg)
-        self._last_at_s = spoke.at_s if self._last_at_s is None else max(self._last_at_s, spoke.at_s)
+        for one in ready:
+            self.frame.put(one)
+        return scan
+
+    def _change(self, spoke: Spoke) -> Scan | None:
+        """Go over to the spoke's range; the scan of the turn before it, if that was whole."""
+        scan = None
+        if self._clutter is not None and (self.frame.move(spoke)[0] or self._sent.share(self.frame.fresh) >= _WHOLE):
+            scan = self._turn()
+        self.counters["restarts"] += 1
+        self._start(spoke)
         return scan
 
     def finish(self) -> Scan | None:
         """The turn that a recording ends in, if next to all of it was seen."""
-        return self._turn() if self.frame.seen >= _WHOLE else None
+        return self._turn() if self._sent.share(self.frame.fresh) >= _WHOLE else None
+
+    def stuck(self) -> str:
+        """What keeps turns from being complete although spokes come, in one sentence; empty while they are."""
+        return self._progress.sentence(self.counters, self.frame.turned_deg)
 
     def state(self) -> bytes:
         """The learned clutter map and known land, for the checkpoint; empty before the first spoke."""
@@ -141,35 +185,43 @@ class PlotExtractor:
             self._take_saved()
 
     def _take_saved(self) -> None:
+        """A saved map of another range waits: the first spoke may have been a stray one."""
         clutter, land = _parts(self._saved)
+        if self._clutter is None or not self._clutter.load(clutter):
+            return
         self._saved = b""
-        if self._clutter is not None:
-            self._clutter.load(clutter)
         if self.land is not None and land:
             self.land.load(land)
 
     def _start(self, spoke: Spoke) -> None:
+        known = self._shelf.take(spoke.range_m, len(spoke.samples))
+        if self._clutter is not None and self.land is not None:
+            self._shelf.put(Learned(clutter=self._clutter, land=self.land, mask=self._mask, recall=self._recall))
         self.frame.reset(spoke)
-        o = self.options
-        self._clutter = ClutterMap(
-            o.azimuths, len(spoke.samples), spoke.range_m, scans=o.clutter_scans, min_level=self._weak[0],
-            margin=self._weak[1],
-        )  # fmt: skip
-        self.land = KnownLand(
-            o.azimuths, len(spoke.samples), spoke.range_m, strong=o.min_level, contrast=o.clutter_margin,
-            step=max(1, o.weak_level // 2),
-        )  # fmt: skip
-        self._recall.forget()
-        self._mask = masked(o.blank_sectors, o.azimuths, len(spoke.samples), self.frame.cell_m, self.frame.offset_m)
+        found = known or self._unlearned(spoke)
+        self._clutter, self.land, self._mask, self._recall = found.clutter, found.land, found.mask, found.recall
         if self._saved:
             self._take_saved()
+
+    def _unlearned(self, spoke: Spoke) -> Learned:
+        o, cells = self.options, len(spoke.samples)
+        clutter = ClutterMap(
+            o.azimuths, cells, spoke.range_m, scans=o.clutter_scans, min_level=self._weak[0], margin=self._weak[1]
+        )
+        land = KnownLand(
+            o.azimuths, cells, spoke.range_m, strong=o.min_level, contrast=o.clutter_margin,
+            step=max(1, o.weak_level // 2),
+        )  # fmt: skip
+        mask = masked(o.blank_sectors, o.azimuths, cells, self.frame.cell_m, self.frame.offset_m)
+        return Learned(clutter=clutter, land=land, mask=mask, recall=Recall())
 
     # ------------------------------------------------------------ one turn
 
     def _turn(self) -> Scan | None:
-        at_s = self._last_at_s or 0.0
-        seen = self.frame.seen
-        if seen < 0.5:
+        at_s = self.frame.at_s or 0.0
+        self._sent.learn(self.frame.fresh)
+        seen = self._sent.share(self.frame.fresh)
+        if max(seen, self.frame.seen) < 0.5:
             self.counters["turns_lost"] += 1
             return None
         unseen, offset = self.frame.finish()
@@ -177,6 +229,7 @@ class PlotExtractor:
         period_s = None if self._last_scan_s is None else at_s - self._last_scan_s
         self._last_scan_s = at_s
         self.counters["scans"] += 1
+        self._progress.turn(at_s, period_s, self.counters)
         missing = lost(unseen) + blanked(self.options.blank_sectors)
         return Scan(
             at_s=at_s, source=self.source, plots=plots, period_s=period_s, unseen=missing,
