@@ -47,19 +47,19 @@ def polar(
 
 def plots(
     rows: Sequence[Plot], height_m: float, off_m: float = 0.0, off_deg: float = 0.0
-) -> tuple[Floats, Floats, Floats]:
-    """Positions, covariances and amplitudes (dB, nan: none) of radar plots.
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Positions, covariances, amplitudes (dB, nan: none) and times (s) of radar plots.
 
     Slant range becomes range over the sea, the bias is taken off.
     """
     a = np.array(
-        [(p.range_m, p.bearing_deg, p.sigma_range_m, p.sigma_bearing_deg, p.amplitude_db) for p in rows],
+        [(p.range_m, p.bearing_deg, p.sigma_range_m, p.sigma_bearing_deg, p.amplitude_db, p.at_s) for p in rows],
         dtype=np.float64,
-    ).reshape(-1, 5)
+    ).reshape(-1, 6)
     fits = np.isfinite(a[:, :4]).all(axis=1) & (a[:, 0] > 0.0) & (a[:, 0] <= MAX_RANGE_M)
     a = a[fits & (a[:, 2:4] > 0.0).all(axis=1)]
     ground = np.sqrt(np.maximum(a[:, 0] ** 2 - height_m**2, 1.0))
-    return *polar(np.maximum(ground - off_m, 1.0), a[:, 1] - off_deg, a[:, 2], a[:, 3]), a[:, 4]
+    return *polar(np.maximum(ground - off_m, 1.0), a[:, 1] - off_deg, a[:, 2], a[:, 3]), a[:, 4], a[:, 5]
 
 
 def usable_bearings(rows: Sequence[Bearing]) -> list[Bearing]:

@@ -79,13 +79,13 @@ class TrackTable:
             self.seen[source] = History.empty(len(self))
         return self.seen[source]
 
-    def append(self, x: Floats, p: Floats, at_s: float) -> None:
-        """New tentative tracks, seen once at `at_s`; their sensor records the hit itself."""
+    def append(self, x: Floats, p: Floats, t: Floats, at_s: float) -> None:
+        """New tentative tracks at times `t` (n,), seen in the look of `at_s`; their sensor records the hit itself."""
         n = len(x)
         if not n:
             return
         now = np.full(n, at_s)
-        self.x, self.p, self.t = np.concatenate((self.x, x)), np.concatenate((self.p, p)), np.concatenate((self.t, now))
+        self.x, self.p, self.t = np.concatenate((self.x, x)), np.concatenate((self.p, p)), np.concatenate((self.t, t))
         self.id = np.concatenate((self.id, np.zeros(n, dtype=np.int64)))
         self.confirmed = np.concatenate((self.confirmed, np.zeros(n, dtype=np.bool_)))
         self.confirmed_s = np.concatenate((self.confirmed_s, np.full(n, np.inf)))

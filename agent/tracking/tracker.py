@@ -5,7 +5,8 @@ Promises:
 - a sensor that falls silent ends no track before `coast_s`; a sensor that looks and misses ends only its own share of
   a track, and a track ends when no sensor has a share left; a turn that did not look there is neither hit nor miss;
 - an id, once shown, belongs to that track for ever; of two tracks of one echo the older id survives (`merged`);
-- a turn that arrives after a later one of the same source is dropped and counted (`late`).
+- a turn that arrives after a later one of the same source is dropped and counted (`late`);
+- a track is updated at the time at which the antenna passed it, hits and misses are counted turn by turn (sweep).
 
 Confirmed tracks have three modes of motion (imm) and share plots by probability (jpda); tentative ones are plain
 filters that take what is left, and are believed when M of N turns and the clutter around them allow it (history,
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agent.tracking import imm, initiation, jpda, kalman, measure, sightings, unresolved, unseen
+from agent.tracking import imm, initiation, jpda, kalman, measure, sightings, sweep, unresolved, unseen
 from agent.tracking.arrays import compact, first_of_each
 from agent.tracking.association import gate
 from agent.tracking.bearings import BearingTracks
@@ -91,10 +92,11 @@ class Contacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ahead:
-    """Rows predicted to one time; `firm`: which of them are confirmed (indices), with their `modes`."""
+    """Rows predicted to times `t`; `firm`: which of them are confirmed (indices), with their `modes`."""
 
     x: Floats
     p: Floats
+    t: Floats
     firm: Ints
     modes: imm.Modes
 
@@ -229,27 +231,31 @@ class Tracker:
         source.last_s = at_s
         return True
 
-    def _ahead(self, rows: Ints, at_s: float, *, mix: bool = True) -> Ahead:
-        """These rows predicted to `at_s`; `mix`: for an update."""
+    def _ahead(self, rows: Ints, at_s: Floats | float, *, mix: bool = True) -> Ahead:
+        """These rows predicted to `at_s`, each to its own of (n,) times or all to one; `mix`: for an update."""
         tab = self.table
+        t = np.broadcast_to(at_s, len(rows))
+        dt_s = t - tab.t[rows]
         firm = tab.confirmed[rows]
         mine, rest = rows[firm], rows[~firm]
         x, p = np.empty((len(rows), 4)), np.empty((len(rows), 4, 4))
-        modes = imm.predict(tab.modes(mine), at_s - tab.t[mine], self._set.acceleration_mps2, mix=mix)
+        modes = imm.predict(tab.modes(mine), dt_s[firm], self._set.acceleration_mps2, mix=mix)
         x[firm], p[firm] = imm.combine(modes)
         q = np.full(len(rest), self._set.acceleration_mps2**2)
-        x[~firm], p[~firm] = kalman.predict(tab.x[rest], tab.p[rest], at_s - tab.t[rest], q)
-        return Ahead(x=x, p=p, firm=np.flatnonzero(firm), modes=modes)
+        x[~firm], p[~firm] = kalman.predict(tab.x[rest], tab.p[rest], dt_s[~firm], q)
+        return Ahead(x=x, p=p, t=t, firm=np.flatnonzero(firm), modes=modes)
 
     def _radar(self, scan: Scan, off_m: float, off_deg: float) -> None:
         """The plots of one turn: update, start, confirm, end. What it did not look at is no miss."""
         tab, source, at_s = self.table, scan.source, scan.at_s
-        z, r, amplitude_db = measure.plots(scan.plots, self._height_m, off_m, off_deg)
+        z, r, amplitude_db, measured_s = measure.plots(scan.plots, self._height_m, off_m, off_deg)
         density = self.density.setdefault(source, ClutterDensity())
         echoes = self.echoes.setdefault(source, FalseEchoes())
         ring, sector = cells(z)
         bright = echoes.brightness(ring, amplitude_db)
-        ahead = self._ahead(np.arange(len(tab)), at_s)
+        swept_s = sweep.within_turn(measured_s, at_s, self.sources[source].period_s)
+        passed_s = sweep.passed(tab, z, r, swept_s, at_s, self._set)
+        ahead = self._ahead(np.arange(len(tab)), passed_s)
         looked = unseen.looked_at(scan.unseen, ahead.x, ahead.p, scan.beam_deg, off_m, off_deg)
         false = density.at(ring, sector)
         hit = np.zeros(len(tab), dtype=np.bool_)
@@ -275,7 +281,7 @@ class Tracker:
         left = owner < 0
         echoes.learn(ring[left], amplitude_db[left])
         self.merged += self.duplicates.look(tab, hit, won, at_s)
-        new = self._start(at_s, z, r, owner, hit)
+        new = self._start(at_s, swept_s, z, r, owner, hit)
         tab.score[owner[new]] = bright[new]
         area = initiation.area_m2(r[new], self._set.max_speed_mps, self.sources[source].period_s, self._set.gate_chi2)
         echoes.begun(ring[new], initiation.chance(false[new] * area))
@@ -320,7 +326,7 @@ class Tracker:
         seen = np.bincount(which, chance[order]) >= SEEN
         mine = firm[some[seen]]
         tab.set_modes(mine, modes.take(np.flatnonzero(seen)))
-        self._fixed(mine, scan.at_s)
+        self._fixed(mine, ahead.t[mine], scan.at_s)
         hit[mine] = True
         total = np.bincount(col, beta, len(z)) + np.bincount(col[meet.a], common, len(z))
         best = order[np.lexsort((-chance[order], what[order]))]
@@ -332,9 +338,10 @@ class Tracker:
         history.lies(own_row, z[own_col] - tab.x[own_row, :2])
         return won
 
-    def _fixed(self, rows: Ints, at_s: float) -> None:
+    def _fixed(self, rows: Ints, t: Floats, at_s: float) -> None:
+        """The look of `at_s` gave these rows positions, and states of times `t`."""
         tab = self.table
-        tab.t[rows] = np.maximum(tab.t[rows], at_s)
+        tab.t[rows] = t
         tab.hit_s[rows] = tab.fix_s[rows] = at_s
         tab.hits[rows] += 1
 
@@ -344,11 +351,13 @@ class Tracker:
         rows = np.flatnonzero(~tab.confirmed)
         pairs = gate(ahead.x[rows], ahead.p[rows], z[cols], r[cols], self._set.gate_chi2)
         i, j = rows[pairs.row], cols[pairs.col]
-        reach = initiation.within_reach(tab.x[i, :2], tab.p[i], z[j], r[j], at_s - tab.t[i], self._set.max_speed_mps)
+        reach = initiation.within_reach(
+            tab.x[i, :2], tab.p[i], z[j], r[j], ahead.t[i] - tab.t[i], self._set.max_speed_mps
+        )
         a, b = pairs.where(reach).assign()
         rows, cols = rows[a], cols[b]
         tab.x[rows], tab.p[rows], d2, log_det = kalman.update_position(ahead.x[rows], ahead.p[rows], z[cols], r[cols])
-        self._fixed(rows, at_s)
+        self._fixed(rows, ahead.t[rows], at_s)
         return rows, cols, math.log(PD_NEW / (2.0 * math.pi)) - 0.5 * (d2 + log_det)
 
     def _ranged(self, source: str, at_s: float, z: Floats, r: Floats, hit: Bools) -> list[int]:
@@ -359,20 +368,20 @@ class Tracker:
         rows, cols, _ = self._tentative(ahead, z, r, np.arange(len(z)), at_s)
         hit[rows] = True
         owner[cols] = rows
-        self._start(at_s, z, r, owner, hit)
+        self._start(at_s, np.full(len(z), at_s), z, r, owner, hit)
         hit = np.concatenate((hit, np.ones(len(tab) - len(hit), dtype=np.bool_)))
         tab.history(source).record(hit, at_s, self._windows)
         return self._settle(source, at_s, self._windows, owner, -math.inf)
 
-    def _start(self, at_s: float, z: Floats, r: Floats, owner: Ints, hit: Bools) -> Ints:
-        """New tentative tracks; which positions start one. Fills `owner`."""
+    def _start(self, at_s: float, t: Floats, z: Floats, r: Floats, owner: Ints, hit: Bools) -> Ints:
+        """New tentative tracks of positions at times `t`; which positions start one. Fills `owner`."""
         tab = self.table
         seen = np.flatnonzero(hit & tab.confirmed)
         echo = initiation.unresolved(tab.x[seen], tab.p[seen], z, r)
         cols = np.flatnonzero((owner < 0) & ~echo)[: max(TENTATIVE_ROWS * self._set.max_tracks - len(tab), 0)]
         owner[cols] = len(tab) + np.arange(len(cols))
         x, p = initiation.start(z[cols], r[cols], self._set.max_speed_mps)
-        tab.append(x, p, at_s)
+        tab.append(x, p, t[cols], at_s)
         return cols
 
     def _settle(

@@ -1,7 +1,8 @@
 """IMO's accuracies after one and three minutes, by kind of encounter: `python -m bench.tracking.imo`.
 
 The sensor is the one of IMO's tests (resolution A.823(19), annex 2: beam 0.05 deg, pulse 20 m, glint a sixth of the
-length, quantisation 0.1 deg and 0.01 NM, one sigma or half a step), the antenna turns at 24 rpm. Printed are the 95 %
+length, quantisation 0.1 deg and 0.01 NM, one sigma or half a step), the antenna turns at 24 rpm from north to north and
+measures each vessel when it passes it; `--stamp` says which time a plot then carries. Printed are the 95 %
 of the errors beside what IEC 62388 (MSC.192(79)) asks of a ship's radar, read from secondary sources:
 
 - `steady`: course and speed held, the closest point of approach is to the site; 1 and 3 minutes after the first plot;
@@ -44,6 +45,7 @@ TURN_AFTER_S = 120.0
 AFTER_S = (60.0, 180.0)
 EACH = 6  # encounters at a time, around the site
 LATEST_S = 900.0  # to the CPA at most, where that is to the site: half a minute of an hour cannot be asked
+STAMPS = ("own", "turn", "at-once")
 LOST_M = 1000.0  # no track nearer than this
 State = tuple[float, float, float, float]  # east, north (m), and their velocities (m/s)
 ASKED = {  # by time, then by what: the limit, and the part of the true value that counts if it is more
@@ -73,6 +75,10 @@ def main() -> int:
     parser.add_argument(
         "--own-known", action="store_true", help="the other vessel's motion is known, as a ship's own is"
     )
+    parser.add_argument(
+        "--stamp", choices=STAMPS, default="own",
+        help="a plot's time: its own, its turn's end; or all are measured at the turn's end (at-once)",
+    )  # fmt: skip
     args = parser.parse_args()
     for kind in args.kind or SPEEDS_KN:
         rng = np.random.default_rng([args.seed, *kind.encode()])
@@ -81,8 +87,9 @@ def main() -> int:
             lost = [0, 0]
             for _ in range(args.runs):
                 for k, errors in _run(
-                    rng, [_encounter(rng, kind, speed_kn * KNOT, n) for n in range(EACH)], own_known=args.own_known
-                ):
+                    rng, [_encounter(rng, kind, speed_kn * KNOT, n) for n in range(EACH)], own_known=args.own_known,
+                    stamp=args.stamp,
+                ):  # fmt: skip
                     if errors is None:
                         lost[k] += 1
                     else:
@@ -148,7 +155,7 @@ def _path(x: float, y: float, courses: list[float], speed: float) -> list[State]
 
 
 def _run(
-    rng: np.random.Generator, encounters: list[Encounter], *, own_known: bool
+    rng: np.random.Generator, encounters: list[Encounter], *, own_known: bool, stamp: str
 ) -> list[tuple[int, dict[str, tuple[float, float]] | None]]:
     """(which look, what was off) of each encounter; None where the target, or the other vessel, has no track."""
     site = Site(name="bench", lat=43.0, lon=-8.0, height_m=0.0)
@@ -157,7 +164,7 @@ def _run(
     out: list[tuple[int, dict[str, tuple[float, float]] | None]] = []
     for k in range(max(e.looks[1] for e in encounters) + 1):
         t = k * TURN_S
-        plots = tuple(_plot(rng, t, *p[k][:2]) for p in paths if k < len(p))
+        plots = tuple(_swept(rng, t, p[k], stamp) for p in paths if k < len(p))
         core.step(Scan(at_s=t, source="radar", plots=plots, period_s=TURN_S))
         (picture, *_) = core.step(Tick(at_s=t))
         if not isinstance(picture, TrackPicture):
@@ -200,6 +207,15 @@ def _figures(target: State, other: State) -> dict[str, float]:
         "rel_course_deg": math.degrees(math.atan2(rx, ry)), "rel_speed_kn": math.sqrt(fast2) / KNOT,
         "cpa_nm": abs(x * ry - y * rx) / math.sqrt(fast2) / NM_M, "tcpa_min": -(x * rx + y * ry) / fast2 / 60.0,
     }  # fmt: skip
+
+
+def _swept(rng: np.random.Generator, t: float, state: State, stamp: str) -> Plot:
+    """The plot of a vessel that is at `state` at the end `t` of a turn, which began and ends at north."""
+    x, y, vx, vy = state
+    if stamp == "at-once":
+        return _plot(rng, t, x, y)
+    early_s = TURN_S * (1.0 - math.atan2(x, y) / (2.0 * math.pi) % 1.0)
+    return _plot(rng, t - early_s if stamp == "own" else t, x - vx * early_s, y - vy * early_s)
 
 
 def _plot(rng: np.random.Generator, t: float, x: float, y: float) -> Plot:

@@ -133,3 +133,35 @@ def test_a_learned_map_goes_over_a_restart() -> None:
     for spoke in spokes(levels[0], start_s=2000.0):
         again.feed(spoke)
     assert len(again.state()) > 100
+
+
+def test_a_plot_carries_the_time_at_which_the_antenna_passed_it() -> None:
+    extractor = PlotExtractor("radar", VideoOptions(azimuths=512, beamwidth_deg=4.0))
+    target = [Target(range_m=2500.0, bearing_deg=b, level=10) for b in (10.0, 200.0, 350.0)]
+    plots = []
+    for turn in range(6):
+        start_s = 1000.0 + 2.5 * turn
+        for spoke in spokes(picture(target), start_s=start_s):
+            if scan := extractor.feed(spoke):
+                plots = [(p.bearing_deg, p.at_s - (start_s - 2.5)) for p in scan.plots]
+                assert all(scan.at_s - 2.5 < p.at_s <= scan.at_s for p in scan.plots)
+    assert len(plots) == 3
+    for bearing_deg, late_s in plots:
+        assert late_s == pytest.approx(2.5 * bearing_deg / 360.0, abs=0.006)  # a spoke and a bit
+
+
+def test_a_spokes_clock_that_jumps_back_or_stands_leaves_plots_within_their_turn() -> None:
+    extractor = PlotExtractor("radar", VideoOptions(azimuths=512, beamwidth_deg=4.0))
+    target = [Target(range_m=2500.0, bearing_deg=b, level=10) for b in (10.0, 200.0, 350.0)]
+    seen = 0
+    last_s = 0.0
+    for turn in range(6):
+        for n, spoke in enumerate(spokes(picture(target), start_s=1000.0 + 2.5 * turn)):
+            back_s = 1.5 if n % 3 == 0 else 0.0
+            if scan := extractor.feed(spoke._replace(at_s=spoke.at_s - back_s)):
+                times = [p.at_s for p in sorted(scan.plots, key=lambda p: p.bearing_deg)]
+                seen += len(times)
+                assert times == sorted(times)
+                assert all(last_s <= t <= scan.at_s for t in times)
+                last_s = scan.at_s
+    assert seen

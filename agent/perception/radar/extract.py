@@ -1,8 +1,8 @@
 """Radar video to plots: polar frame, interference rejection, clutter map, components, plots.
 
 Promises:
-- one `Scan` per antenna turn, also an empty one; every plot of it carries the time of the turn's LAST spoke, so a plot
-  may be up to one turn old;
+- one `Scan` per antenna turn, also an empty one, at the time of its last spoke; each plot of it carries the time of its
+  own spoke, up to one turn before; these times never run backwards, whatever the spokes' clock does;
 - bearings are true: a spoke without a heading is refused and counted (`no_heading`), never taken for north-up;
 - nothing is tuned to a place: the threshold of each cell is what the clutter map has learned there plus a margin; sizes
   are those of the radar's beam and of the largest ship; land and other echoes too large for a vessel, which cannot be
@@ -365,11 +365,12 @@ class PlotExtractor:
             range_m = (
                 float(c.cell[i]) + 1.0
             ) * cell_m + self.frame.offset_m  # the spoke's range is that of its last sample
+            swept_s = float(self.frame.swept_s[int(c.row[i]) % o.azimuths])
             depth_m, width_deg = int(c.cells[i]) * cell_m, int(c.rows[i]) * bin_deg
             across_m = range_m * math.radians(max(0.0, width_deg - o.beamwidth_deg))
             out.append(
                 Plot(
-                    at_s=at_s,
+                    at_s=at_s if math.isnan(swept_s) else swept_s,
                     source=self.source,
                     range_m=range_m,
                     bearing_deg=wrap360((float(c.row[i]) + offset) * bin_deg),

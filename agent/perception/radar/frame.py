@@ -44,10 +44,11 @@ class PolarFrame:
         self.offset_m = offset_m
         self.levels: NDArray[np.uint8] = np.zeros((azimuths, 0), np.uint8)
         self.range_m = 0.0
+        self.swept_s = np.full(azimuths, np.nan)  # when the antenna passed the bin; nan: not in this turn
         self._fresh = np.zeros(azimuths, bool)
         self._offset_sum = 0.0
         self._spokes = 0
-        self.at_s: float | None = None  # of the latest spoke that was put
+        self.at_s: float | None = None  # the latest of the spokes that were put: it never runs backwards
         self._turned_deg = 0.0
         self._beyond_deg = 0.0  # of the next turn, when this one is over
         self._last_deg: float | None = None
@@ -93,6 +94,7 @@ class PolarFrame:
     def start_turn(self) -> None:
         """Forget which bins are filled; the antenna's position is kept."""
         self._fresh[:] = False
+        self.swept_s[:] = np.nan
         self._offset_sum, self._spokes = 0.0, 0
         self._turned_deg, self._beyond_deg = self._beyond_deg, 0.0
         self._began_s = self._last_s
@@ -154,11 +156,12 @@ class PolarFrame:
         """Write the samples at their true bearing; a spoke without heading is not for a frame."""
         position = wrap360(spoke.angle_deg + (spoke.heading_deg or 0.0)) * self.azimuths / 360.0
         row = int(position) % self.azimuths
+        self.at_s = spoke.at_s if self.at_s is None else max(self.at_s, spoke.at_s)
         self.levels[row] = spoke.samples
+        self.swept_s[row] = self.at_s
         self._fresh[row] = True
         self._offset_sum += position - int(position)
         self._spokes += 1
-        self.at_s = spoke.at_s if self.at_s is None else max(self.at_s, spoke.at_s)
 
     def finish(self) -> tuple[NDArray[np.bool_], float]:
         """Fill small holes and blank the rest. Returns which bins are unseen, and where in its bin a spoke lies [0, 1).
@@ -169,6 +172,7 @@ class PolarFrame:
         for _ in range(MAX_HOLE if unseen.any() else 0):
             rows = np.flatnonzero(unseen & ~np.roll(unseen, 1))
             self.levels[rows] = self.levels[rows - 1]
+            self.swept_s[rows] = self.swept_s[rows - 1]
             unseen[rows] = False
         self.levels[unseen] = 0
         return unseen, self._offset_sum / max(1, self._spokes)
