@@ -6,7 +6,8 @@ The plots are those of hardware-sim's fast model (`hardware_sim/fast`), fed to t
 tracks: an empty sea, whatever is confirmed is false; the bound is Poisson's, 95 % one-sided. Boat: IMO's 10 m boat
 without a reflector comes into view 3 NM off, once the core has known the sea for some minutes. Range: where 8 of 10
 turns show a class, in the plots, beside the radar equation with the fast model's propagation and a false-alarm
-probability of 1e-4. One JSON object a line.
+probability of 1e-4: the fast model against itself, with no code of the agent in it (the real chain:
+`bench.video.ranges`). One JSON object a line.
 """
 
 from __future__ import annotations
