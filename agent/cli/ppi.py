@@ -62,10 +62,12 @@ class _Raw:
         if not self._frame.fits(spoke) or head_up is not self._head_up:
             self._frame.reset(spoke)
             self._head_up = head_up
-        if self._frame.passes(spoke):
+        complete, ready = self._frame.move(spoke)
+        if complete:
             self._whole = self._turn(1.0)
             self._frame.start_turn()
-        self._frame.put(spoke, spoke.heading_deg or 0.0)
+        for one in ready:
+            self._frame.put(one)
 
     def last(self) -> _Turn | None:
         """The last whole turn, else what there is of one; None where nothing can be drawn."""
